@@ -1,0 +1,81 @@
+//! The ECDSA or RSA key in a SubjectPublicKeyInfo.
+
+use x509_cert::der::asn1::{AnyRef, UintRef};
+use x509_cert::der::oid::db::rfc5912::{
+    ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1, SECP_521_R_1,
+};
+use x509_cert::der::Decode;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+/// The largest RSA exponent that Go takes.
+const MAX_RSA_EXPONENT: u32 = i32::MAX as u32;
+
+/// A key whose encoding is sound. Whether a point is on its curve is for the
+/// library to say that verifies with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SubjectKey {
+    /// An uncompressed point.
+    P256(Vec<u8>),
+    /// An uncompressed point.
+    P384(Vec<u8>),
+    /// An uncompressed point.
+    P521(Vec<u8>),
+    /// Big-endian numbers without leading zeros.
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+}
+
+impl SubjectKey {
+    /// Reads DER, without anything after it.
+    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+        Self::from_spki(&SubjectPublicKeyInfoRef::from_der(der).ok()?)
+    }
+
+    /// What Go's `x509.ParsePKIXPublicKey` reads as ECDSA or RSA.
+    // Stricter: no P-224, no bit string that does not end on a byte.
+    pub(super) fn from_spki(spki: &SubjectPublicKeyInfoRef<'_>) -> Option<Self> {
+        let key = spki.subject_public_key.as_bytes()?;
+        match spki.algorithm.oid {
+            ID_EC_PUBLIC_KEY => match spki.algorithm.parameters_oid().ok()? {
+                SECP_256_R_1 => uncompressed(key, 32).map(Self::P256),
+                SECP_384_R_1 => uncompressed(key, 48).map(Self::P384),
+                SECP_521_R_1 => uncompressed(key, 66).map(Self::P521),
+                _ => None,
+            },
+            // Go insists on the NULL parameters.
+            RSA_ENCRYPTION if spki.algorithm.parameters == Some(AnyRef::NULL) => rsa(key),
+            _ => None,
+        }
+    }
+
+    /// The size of an RSA key in bits.
+    pub(super) fn rsa_bits(&self) -> Option<usize> {
+        match self {
+            Self::Rsa { modulus, .. } => {
+                let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+                Some(modulus.len() * 8 - unused)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Go reads no compressed points.
+fn uncompressed(point: &[u8], coordinate: usize) -> Option<Vec<u8>> {
+    (point.len() == 1 + 2 * coordinate && point.first() == Some(&4)).then(|| point.to_vec())
+}
+
+/// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }`
+fn rsa(der: &[u8]) -> Option<SubjectKey> {
+    let numbers = Vec::<UintRef<'_>>::from_der(der).ok()?;
+    let [modulus, exponent] = numbers.as_slice() else {
+        return None;
+    };
+    let [modulus, exponent] = [modulus.as_bytes(), exponent.as_bytes()];
+    let value = exponent
+        .iter()
+        .try_fold(0u32, |value, byte| value.checked_mul(256)?.checked_add(u32::from(*byte)))?;
+    (value <= MAX_RSA_EXPONENT).then(|| SubjectKey::Rsa {
+        modulus: modulus.to_vec(),
+        exponent: exponent.to_vec(),
+    })
+}
