@@ -1,0 +1,102 @@
+# Every habit of the project is a target here; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Programs and packages of tests/setup.sh come first.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+PYTEST_ARGS ?=
+
+# Where `make install` puts things; DESTDIR is for packagers.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# Before 1.0 every minor version may change the ABI, so it is part of the soname.
+SONAME := libtagtrust.so.$(shell cut -d . -f 1,2 <<< $(VERSION))
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+.PHONY: setup
+setup: ## Install what the demo and the tests need, or say what is missing
+	@tests/setup.sh
+
+# One profile (dev, with optimised dependencies) for everything that the tests
+# load: core is compiled once and the Rust, C and Python tests share it.
+.PHONY: build
+build: setup
+	cargo build --locked -p tagtrust --examples
+	cargo build --locked -p tagtrust-ffi
+	maturin develop --locked --quiet -m python/Cargo.toml
+
+.PHONY: demo
+demo: build ## Sign with the real notary, then verify from Python and C
+	@python tests/demo.py
+
+.PHONY: test
+test: setup ## Run all tests: Rust, C, Python, and against the real programs
+	cargo test --locked --workspace --quiet
+	$(MAKE) --no-print-directory build
+	python -m pytest tests $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: setup ## Measure against the real notary, and in-process with criterion
+	cargo build --locked --release -p tagtrust --examples
+	python tests/bench.py
+	cargo bench --locked -p tagtrust
+
+.PHONY: fuzz
+fuzz: FUZZ_SECONDS ?= 600
+fuzz: ## Run every fuzz target for FUZZ_SECONDS (600); needs cargo-fuzz and nightly
+	cd core && for target in $$(cargo +nightly fuzz list); do \
+	    cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+.PHONY: header
+header: ## Write include/tagtrust.h anew; a test compares it with the sources
+	TAGTRUST_WRITE_HEADER=1 cargo test --locked -p tagtrust-ffi --test header
+
+.PHONY: wheel
+wheel: setup ## Build the Python wheel into target/wheels
+	maturin build --locked --release -m python/Cargo.toml --out $(TARGET)/wheels
+
+.PHONY: install
+install: ## Install the C library, header and pkg-config file below PREFIX
+	cargo rustc --locked --release -p tagtrust-ffi --crate-type cdylib -- -C link-arg=-Wl,-soname,$(SONAME)
+	cargo rustc --locked --release -p tagtrust-ffi --crate-type staticlib
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	install -m 755 $(TARGET)/release/libtagtrust.so $(DESTDIR)$(LIBDIR)/libtagtrust.so.$(VERSION)
+	ln -sf libtagtrust.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtagtrust.so
+	install -m 644 $(TARGET)/release/libtagtrust.a $(DESTDIR)$(LIBDIR)/
+	install -m 644 include/tagtrust.h $(DESTDIR)$(INCLUDEDIR)/
+	printf '%s\n' > $(DESTDIR)$(PKGCONFIGDIR)/tagtrust.pc \
+	    'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+	    'Name: tagtrust' 'Description: Docker Content Trust verification' 'Version: $(VERSION)' \
+	    'Libs: -L$${libdir} -ltagtrust' 'Libs.private: -lpthread -ldl -lm' 'Cflags: -I$${includedir}'
+
+.PHONY: lint
+lint: ## Check format, clippy, documentation and the build without features
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo check --locked -p tagtrust --no-default-features
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
+
+.PHONY: deny
+deny: ## Check licences, sources and advisories of the dependencies; needs cargo-deny
+	cargo deny check
+
+.PHONY: fmt
+fmt: ## Format the sources
+	cargo fmt --all
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed here
+	cargo clean
+	rm -rf .venv

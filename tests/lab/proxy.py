@@ -1,0 +1,68 @@
+"""A server between client and notary-server that may change what it passes on."""
+
+import ssl
+import threading
+import urllib.error
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .server import NotaryServer
+
+
+class Proxy:
+    """`with Proxy(server, change) as proxy: proxy.url`
+
+    `change(path, body)` gives the body to send, or None for a 404. It is asked
+    for each GET. `requests` records the paths. The certificate is the server's own.
+    """
+
+    def __init__(self, server: NotaryServer, change=lambda path, body: body):
+        self.server = server
+        self.change = change
+        self.ca_file = server.ca_file
+        self.requests: list[str] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(server.certificate.cert_file, server.certificate.key_file)
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._http.server_port}"
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}"
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def _handler_for(proxy: Proxy):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            proxy.requests.append(self.path)
+            try:
+                status, body = 200, proxy.server.get(self.path)
+            except urllib.error.HTTPError as error:
+                status, body = error.code, error.read()
+            if status == 200:
+                body = proxy.change(self.path, body)
+            if body is None:
+                status, body = 404, b'{"errors":[{"code":"METADATA_NOT_FOUND","message":"","detail":{}}]}\n'
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler

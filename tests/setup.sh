@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Get what the demo and the tests need: programs from Debian, Python packages
+# into .venv. Says what is missing where it may not install. Quick when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=.venv
+export PATH="$PWD/$venv/bin:$PATH"
+
+main() {
+    command -v cargo >/dev/null || fail "cargo is missing: install the Rust toolchain from https://rustup.rs"
+    debian_packages
+    python_environment
+    docker_cli
+}
+
+# notary brings notary-server too, and neither starts a service.
+# valgrind needs libc6-dbg to know the dynamic loader's functions.
+debian_packages() {
+    local missing=()
+    command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    command -v g++ >/dev/null || missing+=(g++)
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    command -v notary >/dev/null && command -v notary-server >/dev/null || missing+=(notary)
+    command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
+    [[ -x $venv/bin/python ]] || python3 -m pip --version &>/dev/null || missing+=(python3 python3-pip)
+    [[ ${#missing[@]} -eq 0 ]] && return
+
+    command -v apt-get >/dev/null || fail "missing programs; on Debian they are in the packages: ${missing[*]}"
+    [[ $EUID -eq 0 ]] || fail "missing Debian packages; as root: apt-get install --no-install-recommends ${missing[*]}"
+    say "installing Debian packages: ${missing[*]}"
+    apt_get update
+    apt_get install -y --no-install-recommends "${missing[@]}"
+}
+
+# Made without pip and filled by the pip outside, so that it needs no python3-venv.
+python_environment() {
+    cmp -s tests/requirements.txt "$venv/requirements.txt" && return
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "the tests need Python 3.10 or later"
+    say "installing Python packages into $venv"
+    [[ -x $venv/bin/python ]] || python3 -m venv --without-pip "$venv"
+    python3 -m pip --quiet --disable-pip-version-check --python "$venv/bin/python" install -r tests/requirements.txt
+    cp tests/requirements.txt "$venv/"
+}
+
+# Docker 29 has no `docker trust`. Debian's CLI is taken out of its package into
+# .venv/bin, because installing the package would also start a Docker engine.
+docker_cli() {
+    docker trust inspect --help &>/dev/null && return
+    command -v apt-get >/dev/null || fail "no docker CLI with 'docker trust'; any before version 29 will do"
+    say "taking the docker CLI out of Debian's package docker.io"
+    local unpacked
+    unpacked=$(mktemp -d)
+    (
+        chmod 755 "$unpacked" # apt downloads as the user _apt where it can
+        cd "$unpacked"
+        [[ $EUID -ne 0 ]] || apt_get update
+        apt_get download docker.io
+        dpkg-deb -x docker.io_*.deb .
+    ) || fail "cannot download Debian's package docker.io; any docker CLI before version 29 will do"
+    install -m 755 "$unpacked/usr/bin/docker" "$venv/bin/docker"
+    rm -r "$unpacked"
+}
+
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >&2; }
+say() { echo "setup: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+main
