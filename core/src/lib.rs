@@ -1,15 +1,70 @@
-//! Docker Content Trust as a library.
+//! Docker Content Trust as a library: which digest did a publisher sign for
+//! `registry/repository:tag`?
+//!
+//! ```no_run
+//! # #[cfg(feature = "http")] {
+//! let client = tagtrust::Client::builder().build()?;
+//! let image = client.verify("registry.example/team/app:1.2")?;
+//! println!("{}", image.pinned_reference); // registry.example/team/app@sha256:…
+//! # }
+//! # Ok::<(), tagtrust::Error>(())
+//! ```
+//!
+//! # What is guaranteed
+//!
+//! A [`VerifiedImage`] comes only from metadata that meets the rules of Notary
+//! v1 from the root down to the tag: signatures by enough keys of each role,
+//! checksums, versions not below those seen before, nothing expired, and the
+//! caller's [`Pinning`] and [`Policy`]. Everything else is an [`Error`] that
+//! says what is wrong and where. Where this library is stricter than Notary,
+//! a comment at the check says `Stricter:`.
+//!
+//! # What is not
+//!
+//! Trust on first use, Docker's default, trusts whatever root the server shows
+//! first. Whoever may write to the trust directory decides what was seen
+//! before. A server can withhold news until the timestamp expires. Tags that a
+//! compromised signer signs are signed.
+//!
+//! # The map
+//!
+//! [`metadata`] says what files mean, [`crypto`] checks signatures and
+//! certificates, [`trust`] decides without any I/O. Around them the metadata
+//! cache, the requests, and [`Client`] with the operations that people call.
 #![forbid(unsafe_code)]
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice))]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unreachable
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
 
+#[cfg(feature = "http")]
+mod client;
 pub mod crypto;
 mod error;
 pub mod metadata;
 mod reference;
 #[cfg(feature = "http")]
 mod remote;
+#[cfg(feature = "http")]
 mod store;
+pub mod trust;
 
+#[cfg(feature = "http")]
+pub use client::{Client, ClientBuilder, Inspection, SignedTag, Signer, SignerKey, VerifiedImage, inspections_to_json};
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;
+pub use trust::{Lookup, Pinning, Policy, Rule};

@@ -1,1 +1,30 @@
-//! Placeholder.
+//! What the files say: the envelope around every metadata file, and the four
+//! kinds of content. Reading a file here decides nothing about trust.
+
+mod envelope;
+pub mod json;
+pub mod role;
+mod root;
+mod snapshot;
+mod targets;
+mod time;
+
+pub use envelope::{Envelope, Signature};
+pub use root::{RoleKeys, Root};
+pub(crate) use snapshot::hex;
+pub use snapshot::{FileMeta, Snapshot, Timestamp};
+pub use targets::{DelegatedRole, Target, Targets};
+pub(crate) use time::format as format_time;
+
+/// Most signatures that one file may carry. Stops files that cost a signature
+/// check for every hundred bytes.
+pub const MAX_SIGNATURES: usize = 1024;
+
+/// What every `signed` object has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Common {
+    /// Starts at 1 and grows with every change.
+    pub version: i64,
+    /// After this moment the file counts for nothing.
+    pub expires: std::time::SystemTime,
+}

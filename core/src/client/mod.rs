@@ -1,0 +1,162 @@
+//! The operations people call: verify a tag, many tags, look at a repository.
+
+mod config;
+mod image;
+mod inspect;
+mod memory;
+mod update;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+pub use config::ClientBuilder;
+pub use image::VerifiedImage;
+pub use inspect::{Inspection, SignedTag, Signer, SignerKey, inspections_to_json};
+
+use crate::error::{Error, Result};
+use crate::reference::Reference;
+use crate::remote::Remotes;
+use crate::store::Store;
+use crate::trust::{Pinning, Policy, TrustedSet};
+use memory::{Memory, Slot};
+
+/// Verifies image tags in the caller's process.
+///
+/// Cheap to share between threads, and meant to be: it keeps connections and
+/// what it has verified. Cached metadata stands in Docker's trust directory,
+/// together with Docker's own.
+pub struct Client {
+    store: Store,
+    remotes: Remotes,
+    pinning: Pinning,
+    policy: Policy,
+    clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    timeout: Duration,
+    offline_max_age: Duration,
+    require_fresh: bool,
+    parallelism: usize,
+    memory: Memory,
+}
+
+/// What is trusted of a repository at one moment.
+pub(crate) struct Trusted {
+    set: Arc<TrustedSet>,
+    server: String,
+    /// False if the server could not be asked.
+    fresh: bool,
+}
+
+impl Client {
+    /// Settings to change before a client is made; all have Docker's defaults.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// The digest that the publisher signed for a reference.
+    ///
+    /// `registry/repository:tag` as Docker reads it, so `alpine` is
+    /// `docker.io/library/alpine:latest`. With a digest as well, both must
+    /// match; with a digest alone, some tag that counts must have it.
+    ///
+    /// # Errors
+    /// Every [`Error`] but `Ok` means: do not use the image. [`Error::is_refusal`]
+    /// tells a "no" from "could not be decided".
+    pub fn verify(&self, reference: &str) -> Result<VerifiedImage> {
+        let reference = Reference::parse(reference)?;
+        let trusted = self.trusted(&reference, Instant::now())?;
+        VerifiedImage::decide(&reference, &trusted, &self.policy)
+    }
+
+    /// [`Client::verify`] for many references, several at a time, each
+    /// repository fetched once. The results stand in the order of the references.
+    pub fn verify_many<R: AsRef<str> + Sync>(&self, references: &[R]) -> Vec<Result<VerifiedImage>> {
+        let started = Instant::now();
+        self.in_parallel(references.len(), |index| {
+            let Some(reference) = references.get(index) else {
+                return Err(Error::Internal { reason: "no such reference".into() });
+            };
+            let reference = Reference::parse(reference.as_ref())?;
+            let trusted = self.trusted(&reference, started)?;
+            VerifiedImage::decide(&reference, &trusted, &self.policy)
+        })
+    }
+
+    /// What `docker trust inspect` shows of a repository (`registry/repository`)
+    /// or of one tag in it.
+    ///
+    /// # Errors
+    /// As [`Client::verify`]; a tag that is not signed is no error here.
+    pub fn inspect(&self, reference: &str) -> Result<Inspection> {
+        let parsed = Reference::parse_repository(reference)?;
+        let trusted = self.trusted(&parsed, Instant::now())?;
+        Ok(Inspection::of(reference, &parsed, &trusted.set))
+    }
+
+    fn in_parallel<T: Send>(&self, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        let next = AtomicUsize::new(0);
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    return done;
+                }
+                done.push((index, work(index)));
+            }
+        };
+        let helpers = self.parallelism.min(count).saturating_sub(1);
+        let mut results = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..helpers).map(|_| scope.spawn(worker)).collect();
+            let mut results = worker();
+            for thread in threads {
+                match thread.join() {
+                    Ok(done) => results.extend(done),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            results
+        });
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// The trusted metadata of a reference's repository, fetched not before
+    /// `started` unless the offline age allows it.
+    fn trusted(&self, reference: &Reference, started: Instant) -> Result<Trusted> {
+        let now = (self.clock)();
+        let slot = self.memory.slot(reference.gun());
+        let recent = |oldest: Instant| self.remembered(&slot, oldest, now);
+        if let Some(oldest) = started.checked_sub(self.offline_max_age)
+            && let Some(trusted) = recent(oldest)
+        {
+            return Ok(trusted);
+        }
+        // One thread asks the server; those that wait take its answer.
+        let _turn = slot.update.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(trusted) = recent(started) {
+            return Ok(trusted);
+        }
+        let remote = self.remotes.server_for(reference.registry())?;
+        let update = update::Update {
+            gun: reference.gun(),
+            store: &self.store,
+            remote: &remote,
+            pins: &self.pinning,
+            now,
+            deadline: started + self.timeout,
+            require_fresh: self.require_fresh,
+        };
+        let updated = update.run(slot.current().map(|known| known.set))?;
+        if updated.fresh {
+            self.memory.remember(&slot, Arc::clone(&updated.set), remote.url());
+        }
+        Ok(Trusted { set: updated.set, server: remote.url().to_owned(), fresh: updated.fresh })
+    }
+
+    fn remembered(&self, slot: &Slot, oldest: Instant, now: SystemTime) -> Option<Trusted> {
+        let known = slot.current()?;
+        let usable = known.fetched >= oldest && now <= known.set.valid_until();
+        usable.then(|| Trusted { set: known.set, server: known.server.to_string(), fresh: true })
+    }
+}

@@ -1,0 +1,338 @@
+//! The update pass: root, timestamp, snapshot, targets and delegations, from
+//! the cache where it has the right bytes, else from the server; with a second
+//! try after a root refresh.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::error::{Error, Fault, Result, RootFault};
+use crate::metadata::{FileMeta, role};
+use crate::remote::{Failure, Remote};
+use crate::store::{Store, View};
+use crate::trust::{
+    Expiry, Floors, MAX_FILE_BYTES, MAX_REPOSITORY_BYTES, MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES,
+    Pinning, TrustedRoot, TrustedSet,
+};
+
+/// One update of one repository.
+pub(super) struct Update<'a> {
+    pub(super) gun: &'a str,
+    pub(super) store: &'a Store,
+    pub(super) remote: &'a Remote,
+    pub(super) pins: &'a Pinning,
+    pub(super) now: SystemTime,
+    pub(super) deadline: Instant,
+    pub(super) require_fresh: bool,
+}
+
+/// What an update leads to.
+pub(super) struct Updated {
+    pub(super) set: Arc<TrustedSet>,
+    /// False if the server could not be asked.
+    pub(super) fresh: bool,
+}
+
+impl Update<'_> {
+    /// `remembered` is what this process has verified before.
+    pub(super) fn run(&self, remembered: Option<Arc<TrustedSet>>) -> Result<Updated> {
+        let remembered = remembered.filter(|set| self.now <= set.valid_until());
+        if let Some(set) = remembered {
+            // The bytes are those that were verified: nothing to do again.
+            match self.timestamp() {
+                Ok(file) if set.file(role::TIMESTAMP) == Some(file.as_slice()) => return Ok(Updated { set, fresh: true }),
+                Ok(file) => return self.update(Some(Ok(file))),
+                Err(failure) if self.may_serve_cache(&failure) => {
+                    log::warn!("{}; using the timestamp of an earlier request", self.error(role::TIMESTAMP, 0, failure));
+                    return Ok(Updated { set, fresh: false });
+                }
+                Err(failure) => return Err(self.error(role::TIMESTAMP, MAX_TIMESTAMP_BYTES, failure)),
+            }
+        }
+        self.update(None)
+    }
+
+    fn update(&self, timestamp: Option<Result<Vec<u8>, Failure>>) -> Result<Updated> {
+        let cache = Cache::read(self)?;
+        let (known, root) = self.starting_root(&cache)?;
+        let cached = |name: &str| cache.file(name);
+        let floors = known.as_deref().map(|known| Floors::new(known, &cached));
+        let mut pass = Pass { update: self, cache: &cache, floors: floors.as_ref(), downloaded: BTreeSet::new(), bytes: 0 };
+
+        let (timestamp, unreachable) = match timestamp.unwrap_or_else(|| self.timestamp()) {
+            Ok(file) => (file, None),
+            Err(failure) => match cache.file(role::TIMESTAMP) {
+                Some(file) if self.may_serve_cache(&failure) => {
+                    let error = self.error(role::TIMESTAMP, MAX_TIMESTAMP_BYTES, failure);
+                    log::warn!("{error}; using the cached timestamp");
+                    (file, Some(error))
+                }
+                _ => return Err(self.error(role::TIMESTAMP, MAX_TIMESTAMP_BYTES, failure)),
+            },
+        };
+        let mut set = TrustedSet::new(Arc::clone(&root));
+        let Err(first) = pass.run(&mut set, timestamp.clone()) else {
+            return Ok(self.finish(set, &pass.downloaded, &cache, unreachable.is_none()));
+        };
+        if let Some(Error::Unreachable { url, reason }) = unreachable {
+            // Without the server there is no newer root, and no other answer.
+            let reason = format!("{reason}; and the cache cannot serve: {first}");
+            return Err(Error::Unreachable { url, reason });
+        }
+        if !first.is_refusal() {
+            return Err(first);
+        }
+        // Keys may have changed since: once more with the newest root.
+        log::debug!("{first}; refreshing the root");
+        let newest = match self.newest_root(Some(&root), set.expected_root()) {
+            Ok(newest) => newest,
+            // That the root could not be had is not what is wrong.
+            Err(second) => return Err(if second.is_refusal() { second } else { first }),
+        };
+        let mut set = TrustedSet::new(Arc::new(newest));
+        pass.run(&mut set, timestamp)?;
+        Ok(self.finish(set, &pass.downloaded, &cache, true))
+    }
+
+    /// Stores what was downloaded. A cache that cannot be written is no reason
+    /// to refuse what verified, as in Notary.
+    fn finish(&self, set: TrustedSet, downloaded: &BTreeSet<String>, cache: &Cache<'_>, fresh: bool) -> Updated {
+        let root_changed = cache.root.as_deref() != Some(set.root().file());
+        let changed = root_changed.then_some(role::ROOT).into_iter().chain(downloaded.iter().map(String::as_str));
+        let files: Vec<(&str, &[u8])> = changed.filter_map(|name| Some((name, set.file(name)?))).collect();
+        if !files.is_empty()
+            && let Err(error) = self.store.commit(self.gun, &files, &|view| self.is_newer(view, &set))
+        {
+            log::warn!("{error}; what was verified is not cached");
+        }
+        Updated { set: Arc::new(set), fresh }
+    }
+
+    /// True if the cache holds newer trust data by now: another process was faster.
+    fn is_newer(&self, view: &View, set: &TrustedSet) -> bool {
+        let cached = |name: &str| view.read(name, MAX_FILE_BYTES).ok().flatten();
+        let newer_root = cached(role::ROOT).filter(|file| file != set.root().file()).is_some_and(|file| {
+            TrustedRoot::accept(self.gun, file, Some(set.root()), None, Expiry::Ignored, self.now)
+                .is_ok_and(|root| root.version() > set.root().version())
+        });
+        newer_root || Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
+    }
+
+    /// The root to start from, and the root that this machine has seen before.
+    fn starting_root(&self, cache: &Cache<'_>) -> Result<(Option<Arc<TrustedRoot>>, Arc<TrustedRoot>)> {
+        let Some(file) = cache.file(role::ROOT) else {
+            return Ok((None, Arc::new(self.newest_root(None, None)?)));
+        };
+        let accept = |pins, expiry| TrustedRoot::accept(self.gun, file.clone(), None, pins, expiry, self.now);
+        let refusal = match accept(Some(self.pins), Expiry::Enforced) {
+            Ok(root) => {
+                let root = Arc::new(root);
+                return Ok((Some(Arc::clone(&root)), root));
+            }
+            Err(error) => error,
+        };
+        let known = accept(None, Expiry::Ignored).map_err(|error| Error::StoreError {
+            path: format!("{}/root.json", self.gun),
+            reason: format!("the cached root is damaged ({error}); remove it only if the next root may be trusted on first use"),
+        })?;
+        // Notary would try the newest root against the cached one only. The
+        // chain of versions proves as much as if it had been followed in time.
+        log::debug!("the cached root cannot be used: {refusal}");
+        let newest = self.newest_root(Some(&known), None)?;
+        Ok((Some(Arc::new(known)), Arc::new(newest)))
+    }
+
+    /// The newest root of the server; `known` must lead to it, version by version if need be.
+    fn newest_root(&self, known: Option<&TrustedRoot>, expected: Option<&FileMeta>) -> Result<TrustedRoot> {
+        let hash = expected.and_then(FileMeta::sha256_hex);
+        let file = match hash {
+            Some(hash) => self.listed(role::ROOT, &format!("root.{hash}.json"), MAX_ROOT_BYTES)?,
+            None => self
+                .get("root.json", MAX_ROOT_BYTES)
+                .map_err(|failure| self.error(role::ROOT, MAX_ROOT_BYTES, failure))?,
+        };
+        if let Some(expected) = expected {
+            expected.check(&file).map_err(|fault| self.tampered(role::ROOT, fault))?;
+        }
+        let accept = |known| TrustedRoot::accept(self.gun, file.clone(), known, Some(self.pins), Expiry::Enforced, self.now);
+        let Some(known) = known else { return accept(None) };
+        match accept(Some(known)) {
+            Err(Error::RootNotTrusted { fault: RootFault::BrokenRotation { from, to, .. }, .. }) if to > from.saturating_add(1) => {
+                let last = self.walk(known.clone(), to)?;
+                accept(Some(&last))
+            }
+            result => result,
+        }
+    }
+
+    /// Follows the root versions from a known one up to, not including, `end`.
+    fn walk(&self, known: TrustedRoot, end: i64) -> Result<TrustedRoot> {
+        let broken = |reason: String| Error::RootNotTrusted { gun: self.gun.into(), fault: RootFault::BrokenChain(reason) };
+        let first = known.version().saturating_add(1);
+        if end.saturating_sub(first) > MAX_ROOT_ROTATIONS {
+            return Err(broken(format!("more than {MAX_ROOT_ROTATIONS} versions from {first} to {end}")));
+        }
+        let mut current = known;
+        for version in first..end {
+            let file = self.get(&format!("{version}.root.json"), MAX_ROOT_BYTES).map_err(|failure| match failure {
+                Failure::NotFound => broken(format!("the server does not have version {version}")),
+                failure => self.error(role::ROOT, MAX_ROOT_BYTES, failure),
+            })?;
+            let next = TrustedRoot::accept(self.gun, file, Some(&current), None, Expiry::Ignored, self.now)?;
+            // Stricter: Notary takes any version from the wanted one on.
+            if next.version() != version {
+                return Err(broken(format!("version {version} says it is {}", next.version())));
+            }
+            current = next;
+        }
+        Ok(current)
+    }
+
+    fn timestamp(&self) -> Result<Vec<u8>, Failure> {
+        self.get("timestamp.json", MAX_TIMESTAMP_BYTES)
+    }
+
+    /// A file that signed metadata lists, so the server must have it.
+    fn listed(&self, name: &str, file: &str, limit: u64) -> Result<Vec<u8>> {
+        self.get(file, limit).map_err(|failure| match failure {
+            Failure::NotFound => self.tampered(name, Fault::Missing),
+            failure => self.error(name, limit, failure),
+        })
+    }
+
+    fn get(&self, file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+        self.remote.get(self.gun, file, limit, self.deadline)
+    }
+
+    /// Stricter: Notary would serve its cache after 401, 403 and 404 too.
+    fn may_serve_cache(&self, failure: &Failure) -> bool {
+        let out_of_reach = match failure {
+            Failure::Unreachable { status: Some(status), .. } => *status == 429 || *status >= 500,
+            Failure::Unreachable { answered, .. } => !answered,
+            _ => false,
+        };
+        out_of_reach && !self.require_fresh
+    }
+
+    fn error(&self, name: &str, limit: u64, failure: Failure) -> Error {
+        let url = self.remote.url().to_owned();
+        match failure {
+            Failure::NotFound => Error::NoTrustData { gun: self.gun.into(), server: url },
+            Failure::TooLarge => self.tampered(name, Fault::TooLarge { limit }),
+            Failure::Rejected => Error::Unreachable { url, reason: "the server rejected the request".into() },
+            Failure::Unauthorized(reason) => Error::Unauthorized { url, reason },
+            Failure::Unreachable { reason, .. } => Error::Unreachable { url, reason },
+        }
+    }
+
+    fn tampered(&self, name: &str, fault: Fault) -> Error {
+        Error::Tampered { gun: self.gun.into(), role: name.into(), fault }
+    }
+}
+
+/// The repository's files on disk.
+struct Cache<'a> {
+    update: &'a Update<'a>,
+    root: Option<Vec<u8>>,
+    timestamp: Option<Vec<u8>>,
+    snapshot: Option<Vec<u8>>,
+}
+
+impl<'a> Cache<'a> {
+    fn read(update: &'a Update<'a>) -> Result<Self> {
+        let view = update.store.view(update.gun)?;
+        Ok(Self {
+            update,
+            root: view.read(role::ROOT, MAX_ROOT_BYTES)?,
+            timestamp: view.read(role::TIMESTAMP, MAX_TIMESTAMP_BYTES)?,
+            snapshot: view.read(role::SNAPSHOT, MAX_FILE_BYTES)?,
+        })
+    }
+
+    /// Targets and delegations are read when they are needed. What is no longer
+    /// of one piece with the rest is told by its checksum.
+    fn file(&self, name: &str) -> Option<Vec<u8>> {
+        match name {
+            role::ROOT => self.root.clone(),
+            role::TIMESTAMP => self.timestamp.clone(),
+            role::SNAPSHOT => self.snapshot.clone(),
+            _ => {
+                let file = self.update.store.view(self.update.gun).and_then(|view| view.read(name, MAX_FILE_BYTES));
+                file.unwrap_or_else(|error| {
+                    log::warn!("{error}; fetching the file instead");
+                    None
+                })
+            }
+        }
+    }
+}
+
+/// One pass from the timestamp down to the last delegation.
+struct Pass<'a> {
+    update: &'a Update<'a>,
+    cache: &'a Cache<'a>,
+    floors: Option<&'a Floors<'a>>,
+    /// Roles whose files are not those of the cache.
+    downloaded: BTreeSet<String>,
+    /// Bytes of all files so far.
+    bytes: u64,
+}
+
+impl Pass<'_> {
+    fn run(&mut self, set: &mut TrustedSet, timestamp: Vec<u8>) -> Result<()> {
+        self.downloaded.clear();
+        self.bytes = 0;
+        let is_new = self.cache.timestamp.as_ref() != Some(&timestamp);
+        let floor = if is_new { self.floor(role::TIMESTAMP) } else { None };
+        set.add_timestamp(timestamp, floor, self.update.now)?;
+        if is_new {
+            self.downloaded.insert(role::TIMESTAMP.to_owned());
+        }
+        self.add(set, role::SNAPSHOT, set.snapshot_source().cloned())?;
+        while let Some(name) = set.next_role().map(str::to_owned) {
+            match set.source(&name).cloned() {
+                // Declared, and never published.
+                None if name != role::TARGETS => set.skip_role(),
+                source => self.add(set, &name, source)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a file that `source` describes: the cached one if it is that, else the server's.
+    fn add(&mut self, set: &mut TrustedSet, name: &str, source: Option<FileMeta>) -> Result<()> {
+        let source = source.ok_or_else(|| self.update.tampered(name, Fault::Missing))?;
+        let now = self.update.now;
+        let apply = |set: &mut TrustedSet, file, floor| match name {
+            role::SNAPSHOT => set.add_snapshot(file, floor, now),
+            _ => set.add_role(file, floor, now),
+        };
+        self.count(name, source.length.min(MAX_FILE_BYTES))?;
+        if let Some(cached) = self.cache.file(name) {
+            match apply(set, cached, None) {
+                Err(Error::Tampered { role, fault: Fault::Checksum { .. } | Fault::TooLarge { .. }, .. }) if role == name => {}
+                result => return result,
+            }
+        }
+        let path = match source.sha256_hex() {
+            Some(hash) => format!("{name}.{hash}.json"),
+            None => format!("{name}.json"),
+        };
+        let file = self.update.listed(name, &path, source.length.min(MAX_FILE_BYTES))?;
+        apply(set, file, self.floor(name))?;
+        self.downloaded.insert(name.to_owned());
+        Ok(())
+    }
+
+    fn count(&mut self, name: &str, bytes: u64) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_REPOSITORY_BYTES {
+            return Err(self.update.tampered(name, Fault::TooLarge { limit: MAX_REPOSITORY_BYTES }));
+        }
+        Ok(())
+    }
+
+    fn floor(&self, name: &str) -> Option<i64> {
+        self.floors?.of(name)
+    }
+}

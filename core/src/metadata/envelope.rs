@@ -1,0 +1,284 @@
+//! `{"signed": …, "signatures": […]}`: the bytes that were signed, and by whom.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::json::{self, Malformed, Scanner, Value};
+use super::{Common, MAX_SIGNATURES, time};
+use crate::crypto::KeyId;
+
+/// One signature over the canonical form of `signed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The key that signed, by the ID under which its role lists it.
+    pub key_id: KeyId,
+    /// In lower case: Notary reads `ECDSA` as `ecdsa`.
+    pub method: String,
+    /// The signature itself.
+    pub bytes: Vec<u8>,
+}
+
+/// One metadata file: its bytes, where its parts stand, and its signatures.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    file: Vec<u8>,
+    signed: Signed,
+    /// In the order of the file.
+    pub signatures: Vec<Signature>,
+}
+
+/// The canonical form of `signed` and where its members stand in it.
+#[derive(Debug, Clone)]
+struct Signed {
+    /// `None` if the file has it in canonical form already, at `span`.
+    rewritten: Option<Vec<u8>>,
+    span: Range<usize>,
+    layout: Layout,
+}
+
+/// Where things stand in a canonical text.
+#[derive(Debug, Clone, Default)]
+struct Layout {
+    members: Vec<(Range<usize>, Range<usize>)>,
+    targets: Vec<Entry>,
+}
+
+/// Where one target stands: its name without quotes, and its value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) name: (u32, u32),
+    pub(super) value: (u32, u32),
+    /// The value has the shape that nearly all have, so it is known to be well-formed.
+    pub(super) plain: bool,
+}
+
+impl Envelope {
+    /// Reads a file in one pass.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the file is not JSON, is ambiguous, or is no envelope.
+    pub fn read(file: Vec<u8>) -> Result<Self, Malformed> {
+        let mut signed: Option<Signed> = None;
+        let mut signatures = Vec::new();
+        let mut names: Vec<Cow<'_, str>> = Vec::new();
+        let mut scanner = Scanner::wire(&file)?;
+        scanner.object(|scanner, key| {
+            let name = json::text(scanner.slice(&key))?;
+            json::check_member_name(&name, &["signed", "signatures"])?;
+            if names.contains(&name) {
+                return Err(Malformed::new(format!("duplicate key {name:?}")));
+            }
+            if name == "signed" {
+                signed = Some(Signed::scan(scanner)?);
+            } else {
+                let span = scanner.value()?;
+                // Whatever stands here, its duplicate keys are found.
+                let value = json::canonical_form(scanner.slice(&span))?;
+                if name == "signatures" {
+                    signatures = read_signatures(&value)?;
+                }
+            }
+            names.push(name);
+            Ok(())
+        })?;
+        scanner.end()?;
+        let signed = signed.ok_or_else(|| Malformed::new("there is no \"signed\" member"))?;
+        Ok(Self { file, signed, signatures })
+    }
+
+    /// The bytes that were read.
+    pub fn file(&self) -> &[u8] {
+        &self.file
+    }
+
+    /// The bytes that are signed: the canonical form of `signed`.
+    pub fn signed(&self) -> &[u8] {
+        match &self.signed.rewritten {
+            Some(rewritten) => rewritten,
+            None => self.file.get(self.signed.span.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The entries of `targets`, in ascending order of their names.
+    pub(super) fn targets(&self) -> &[Entry] {
+        &self.signed.layout.targets
+    }
+
+    /// A stretch of the text in which the layout's offsets count.
+    pub(super) fn part(&self, (start, end): (u32, u32)) -> &[u8] {
+        self.text().get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    fn text(&self) -> &[u8] {
+        self.signed.rewritten.as_deref().unwrap_or(&self.file)
+    }
+
+    /// One member of `signed`; `null` if it is absent.
+    pub(super) fn member(&self, name: &str) -> Result<Value<'_>, Malformed> {
+        let text = self.text();
+        for (key, value) in &self.signed.layout.members {
+            if json::text(text.get(key.clone()).unwrap_or_default())? == name {
+                return Value::read(text.get(value.clone()).unwrap_or_default());
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    /// Refuses member names of `signed` that Go would read as one of `known`.
+    pub(super) fn check_members(&self, known: &[&str]) -> Result<(), Malformed> {
+        for (key, _) in &self.signed.layout.members {
+            let name = json::text(self.text().get(key.clone()).unwrap_or_default())?;
+            json::check_member_name(&name, known)?;
+        }
+        Ok(())
+    }
+
+    /// `_type` as it stands in the file.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not a string.
+    pub fn kind(&self) -> Result<String, Malformed> {
+        Ok(self.member("_type")?.text("_type")?.to_owned())
+    }
+
+    /// The members that every kind of file has.
+    pub(super) fn common(&self) -> Result<Common, Malformed> {
+        let version = self.member("version")?.int("version")?;
+        if version < 1 {
+            return Err(Malformed::new(format!("version {version} is not positive")));
+        }
+        let expires = self.member("expires")?;
+        let expires = match &expires {
+            // An absent moment reads as the year 1: expired.
+            Value::Null => std::time::SystemTime::UNIX_EPOCH,
+            Value::Text(text) => time::parse(text)
+                .ok_or_else(|| Malformed::new(format!("expires {text:?} is not an RFC 3339 moment")))?,
+            _ => return Err(Malformed::new("expires is not a string")),
+        };
+        Ok(Common { version, expires })
+    }
+}
+
+impl Signed {
+    /// Takes the value of `signed`, noting on the way where everything stands.
+    fn scan(scanner: &mut Scanner<'_>) -> Result<Self, Malformed> {
+        scanner.peek()?;
+        let start = scanner.position();
+        let outside = std::mem::replace(&mut scanner.canonical, true);
+        let layout = Layout::scan(scanner)?;
+        let span = start..scanner.position();
+        let canonical = std::mem::replace(&mut scanner.canonical, outside);
+        if canonical {
+            return Ok(Self { rewritten: None, span, layout });
+        }
+        let rewritten = json::rewrite(scanner.slice(&span))?;
+        let layout = Layout::scan(&mut Scanner::canonical(&rewritten))?;
+        Ok(Self { rewritten: Some(rewritten), span, layout })
+    }
+}
+
+impl Layout {
+    fn scan(scanner: &mut Scanner<'_>) -> Result<Self, Malformed> {
+        let mut layout = Self::default();
+        let Self { members, targets } = &mut layout;
+        scanner.object(|scanner, key| {
+            let start = scanner.position();
+            if scanner.slice(&key) == b"targets" && scanner.peek()? == b'{' {
+                scanner.object(|scanner, name| {
+                    targets.push(Entry::scan(scanner, name)?);
+                    Ok(())
+                })?;
+            } else {
+                scanner.value()?;
+            }
+            members.push((key, start..scanner.position()));
+            Ok(())
+        })?;
+        Ok(layout)
+    }
+}
+
+impl Entry {
+    fn scan(scanner: &mut Scanner<'_>, name: Range<usize>) -> Result<Self, Malformed> {
+        let start = scanner.position();
+        let plain = match plain_target(scanner.ahead()) {
+            Some(length) => {
+                scanner.advance(length);
+                true
+            }
+            None => {
+                scanner.value()?;
+                false
+            }
+        };
+        let offset = |at: usize| {
+            u32::try_from(at).map_err(|_| Malformed::new("the file is larger than 4 GiB"))
+        };
+        Ok(Self {
+            name: (offset(name.start)?, offset(name.end)?),
+            value: (offset(start)?, offset(scanner.position())?),
+            plain,
+        })
+    }
+}
+
+/// The length of a target of the usual shape at the start of `text`:
+/// `{"hashes":{"sha256":"…"},"length":n}` or the same with `sha512`.
+fn plain_target(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"{\"hashes\":{\"sha256\":\"")?;
+    let mut rest = padded_base64::<44>(rest)?;
+    if let Some(more) = rest.strip_prefix(b",\"sha512\":\"") {
+        rest = padded_base64::<88>(more)?;
+    }
+    let rest = rest.strip_prefix(b"},\"length\":")?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let first_is_zero = rest.first() == Some(&b'0');
+    // Fifteen digits are below 2^53.
+    if digits == 0 || digits > 15 || (first_is_zero && digits > 1) || rest.get(digits) != Some(&b'}') {
+        return None;
+    }
+    Some(text.len() - rest.len() + digits + 1)
+}
+
+/// What follows `N` characters of base64 and a quote, if that is what `text` starts with.
+/// `N` is 44 (one `=` at the end) or 88 (two).
+fn padded_base64<const N: usize>(text: &[u8]) -> Option<&[u8]> {
+    let (encoded, rest) = text.split_first_chunk::<N>()?;
+    let padding = if N == 44 { 1 } else { 2 };
+    let (digits, tail) = encoded.split_at_checked(N - padding)?;
+    if !tail.iter().all(|&b| b == b'=') {
+        return None;
+    }
+    let foreign = digits.iter().fold(0, |foreign, &digit| foreign | FOREIGN.get(digit as usize).unwrap_or(&1));
+    // The last digit carries bits that must be zero.
+    let last = *digits.last()?;
+    let clean = if N == 44 { b"AEIMQUYcgkosw048".contains(&last) } else { b"AQgw".contains(&last) };
+    if foreign != 0 || !clean { None } else { rest.strip_prefix(b"\"") }
+}
+
+/// 1 for every byte that is no digit of base64.
+static FOREIGN: [u8; 256] = {
+    let mut table = [1; 256];
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut at = 0;
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    while at < digits.len() {
+        table[digits[at] as usize] = 0;
+        at += 1;
+    }
+    table
+};
+
+fn read_signatures(canonical: &[u8]) -> Result<Vec<Signature>, Malformed> {
+    let list = Value::read_list(canonical, MAX_SIGNATURES)?;
+    list.iter()
+        .map(|item| {
+            let members = item.members("signature", &["keyid", "method", "sig"])?;
+            Ok(Signature {
+                key_id: KeyId::from_listed(members.get("keyid").text("keyid")?),
+                method: members.get("method").text("method")?.to_lowercase(),
+                bytes: members.get("sig").bytes("sig")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! Targets and delegations: which digests a role signed, and whom it trusts further.
+
+use std::cmp::Ordering;
+
+use super::envelope::Entry;
+use super::json::{self, Malformed, Value};
+use super::root::{read_key_ids, read_keys};
+use super::{Common, Envelope, RoleKeys, role};
+
+/// The content of a targets or delegation file. Targets stay bytes until asked for.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    /// Version and expiry.
+    pub common: Common,
+    /// In the order of the file.
+    pub delegations: Vec<DelegatedRole>,
+    envelope: Envelope,
+}
+
+/// A delegation as its parent declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelegatedRole {
+    /// Full name, such as `targets/releases`.
+    pub name: String,
+    /// Who may sign for it.
+    pub keys: RoleKeys,
+    /// Prefixes of the target names that it may sign; the empty one admits all.
+    pub paths: Vec<String>,
+}
+
+/// What a role signed for one target name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Size in bytes of the manifest.
+    pub length: u64,
+    /// The manifest's SHA-256 as listed: 32 bytes in anything usable.
+    pub sha256: Option<Vec<u8>>,
+}
+
+impl Targets {
+    /// Reads the content of the file of `name`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not of this form, if a delegation is not a direct
+    /// child of `name`, has a threshold below 1, or names a key that is not there.
+    pub fn read(name: &str, envelope: Envelope) -> Result<Self, Malformed> {
+        envelope.check_members(&["_type", "version", "expires", "targets", "delegations"])?;
+        let common = envelope.common()?;
+        if envelope.targets().is_empty() {
+            envelope.member("targets")?.map("targets")?;
+        }
+        for entry in envelope.targets().iter().filter(|entry| !entry.plain) {
+            Target::read(envelope.part(entry.value))?;
+        }
+        let delegations = read_delegations(name, &envelope.member("delegations")?)?;
+        Ok(Self { common, delegations, envelope })
+    }
+
+    /// The file around it.
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The bytes of the file.
+    pub fn file(&self) -> &[u8] {
+        self.envelope.file()
+    }
+
+    /// What the file lists under `name`.
+    pub fn get(&self, name: &str) -> Option<Target> {
+        let entries = self.envelope.targets();
+        let found = entries.binary_search_by(|entry| self.compare_name(entry, name)).ok()?;
+        Target::read(self.envelope.part(entries.get(found)?.value)).ok()
+    }
+
+    fn compare_name(&self, entry: &Entry, name: &str) -> Ordering {
+        let listed = self.envelope.part(entry.name);
+        if listed.contains(&b'\\') {
+            json::unescape(listed).as_ref().cmp(name.as_bytes())
+        } else {
+            listed.cmp(name.as_bytes())
+        }
+    }
+
+    /// All targets, in ascending order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (String, Target)> + '_ {
+        self.envelope.targets().iter().filter_map(|entry| {
+            let name = json::text(self.envelope.part(entry.name)).ok()?.into_owned();
+            Some((name, Target::read(self.envelope.part(entry.value)).ok()?))
+        })
+    }
+
+    /// How many targets the file lists.
+    pub fn len(&self) -> usize {
+        self.envelope.targets().len()
+    }
+
+    /// True if the file lists no target.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Target {
+    fn read(canonical: &[u8]) -> Result<Self, Malformed> {
+        let value = Value::read(canonical)?;
+        let members = value.members("target", &["custom", "hashes", "length"])?;
+        let length = members.get("length").int("length")?;
+        let mut sha256 = None;
+        for (algorithm, value) in members.get("hashes").map("hashes")? {
+            let hash = value.bytes("hash")?;
+            if algorithm == "sha256" {
+                sha256 = Some(hash);
+            }
+        }
+        // Stricter: Go reads a negative size.
+        let length = u64::try_from(length).map_err(|_| Malformed::new(format!("length {length} is negative")))?;
+        Ok(Self { length, sha256 })
+    }
+}
+
+impl DelegatedRole {
+    /// True if the role's paths admit a target name: one of them is its prefix.
+    pub fn admits(&self, target: &str) -> bool {
+        self.paths.iter().any(|path| target.starts_with(path.as_str()))
+    }
+}
+
+fn read_delegations(parent: &str, value: &Value<'_>) -> Result<Vec<DelegatedRole>, Malformed> {
+    let members = value.members("delegations", &["keys", "roles"])?;
+    let keys = read_keys(members.get("keys"))?;
+    let mut delegations = Vec::new();
+    for value in members.get("roles").list("roles")? {
+        let members = value.members("delegation", &["keyids", "name", "paths", "threshold"])?;
+        let name = members.get("name").text("name")?;
+        if !role::is_delegation(name) || role::parent(name) != Some(parent) {
+            return Err(Malformed::new(format!("{name:?} is no delegation of {parent:?}")));
+        }
+        let key_ids = read_key_ids(members.get("keyids"))?;
+        let threshold = members.get("threshold").int("threshold")?;
+        let paths = members.get("paths").list("paths")?;
+        delegations.push(DelegatedRole {
+            name: name.to_owned(),
+            keys: RoleKeys::new(name, &key_ids, threshold, &keys)?,
+            paths: paths.iter().map(|path| Ok(path.text("path")?.to_owned())).collect::<Result<_, Malformed>>()?,
+        });
+    }
+    Ok(delegations)
+}

@@ -1,0 +1,96 @@
+//! Which root a caller is willing to start from.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use crate::crypto::{CertificateBundle, CertificateFault, TrustAnchors};
+use crate::error::{Error, Result};
+
+/// What a root must match besides its own signatures.
+///
+/// For a repository the first applicable rule decides, and there is no second
+/// chance after a mismatch: (1) its certificates by exact name, (2) the longest
+/// name ending in `*` whose rest is a prefix of it, (3) the longest CA prefix,
+/// (4) trust on first use, if that was allowed. Names and prefixes are plain
+/// strings, as in Notary.
+///
+/// Stricter than Notary: what the caller gives holds over a cached root too,
+/// and a repository without a rule is refused even if a root of it is cached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pinning {
+    certificates: BTreeMap<String, Vec<String>>,
+    authorities: BTreeMap<String, Vec<u8>>,
+    trust_on_first_use: bool,
+}
+
+impl Pinning {
+    /// No repository is trusted until a rule is added.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The first root that is seen is trusted, and from then on its successors:
+    /// what Docker does. Whoever answers first can choose the keys.
+    pub fn trust_on_first_use() -> Self {
+        Self { trust_on_first_use: true, ..Self::default() }
+    }
+
+    /// Admits only these root key IDs for a repository, or for all whose name
+    /// starts with what stands before a final `*`. An empty list admits none.
+    #[must_use]
+    pub fn certificates(mut self, name: impl Into<String>, key_ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.certificates.insert(name.into(), key_ids.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Admits only root certificates that chain to one of these CA certificates
+    /// (PEM), for repositories whose name starts with `prefix`.
+    ///
+    /// The chain is checked for server authentication, as Go does by default:
+    /// certificates with another extended key usage only do not pass, among
+    /// them those that Notary itself makes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfiguration`] if there is no certificate in `pem`.
+    pub fn authority(mut self, prefix: impl Into<String>, pem: impl Into<Vec<u8>>) -> Result<Self> {
+        let (prefix, pem) = (prefix.into(), pem.into());
+        match TrustAnchors::parse(&pem, SystemTime::UNIX_EPOCH) {
+            // Whether they are valid is asked when they are used.
+            Ok(_) | Err(CertificateFault::NoAnchors) => {}
+            Err(fault) => {
+                let what = format!("CA certificates pinned for {prefix:?}");
+                return Err(Error::InvalidConfiguration { what, reason: fault.to_string() });
+            }
+        }
+        self.authorities.insert(prefix, pem);
+        Ok(self)
+    }
+
+    /// Why a root certificate is not admitted for a repository; `None` if it is.
+    pub(super) fn refusal(&self, gun: &str, key_id: &str, bundle: &CertificateBundle, now: SystemTime) -> Option<String> {
+        if let Some(key_ids) = self.certificates.get(gun).or_else(|| self.wildcard(gun)) {
+            if key_ids.iter().any(|pinned| pinned == key_id) {
+                return None;
+            }
+            return Some(format!("key {key_id} is not among the pinned {}", key_ids.join(", ")));
+        }
+        let longest = self.authorities.iter().filter(|(prefix, _)| gun.starts_with(prefix.as_str())).max_by_key(|(prefix, _)| prefix.len());
+        if let Some((prefix, pem)) = longest {
+            let chain = TrustAnchors::parse(pem, now).and_then(|anchors| bundle.chains_to(&anchors, now));
+            return chain.err().map(|fault| format!("key {key_id} under the CA pinned for {prefix:?}: {fault}"));
+        }
+        if self.trust_on_first_use {
+            return None;
+        }
+        Some("no pin applies to the repository, and trust on first use is not allowed".into())
+    }
+
+    fn wildcard(&self, gun: &str) -> Option<&Vec<String>> {
+        let prefix_of = |name: &str| name.strip_suffix('*').filter(|prefix| gun.starts_with(prefix)).map(str::len);
+        self.certificates
+            .iter()
+            .filter_map(|(name, key_ids)| Some((prefix_of(name)?, key_ids)))
+            .max_by_key(|(length, _)| *length)
+            .map(|(_, key_ids)| key_ids)
+    }
+}

@@ -1,0 +1,403 @@
+//! The files of one repository that verified together.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{MAX_DELEGATIONS, MAX_FILE_BYTES, TrustedRoot, signatures};
+use crate::error::{Error, Fault, Result};
+use crate::metadata::json::Malformed;
+use crate::metadata::{Common, DelegatedRole, Envelope, FileMeta, RoleKeys, Snapshot, Targets, Timestamp, format_time, role};
+
+/// What is trusted of one repository. Files are added in the order timestamp,
+/// snapshot, then whatever [`TrustedSet::next_role`] says, each checked against
+/// those before it: checksum, type and form, signatures, version, expiry.
+#[derive(Debug, Clone)]
+pub struct TrustedSet {
+    root: Arc<TrustedRoot>,
+    timestamp: Option<(Timestamp, Vec<u8>)>,
+    snapshot: Option<(Snapshot, Vec<u8>)>,
+    pub(super) targets: BTreeMap<String, Delegation>,
+    /// Delegations that are declared but do not count, and why.
+    excluded: BTreeMap<String, Error>,
+    /// The root that a correctly signed snapshot names, if it is not the loaded one.
+    expected_root: Option<FileMeta>,
+    /// Roles still to load, the next one last.
+    pending: Vec<String>,
+    seen: usize,
+}
+
+/// A loaded targets or delegation file and the target names it may sign.
+#[derive(Debug, Clone)]
+pub(super) struct Delegation {
+    pub(super) targets: Arc<Targets>,
+    pub(super) paths: Vec<String>,
+}
+
+impl TrustedSet {
+    /// Starts from a root.
+    pub fn new(root: Arc<TrustedRoot>) -> Self {
+        Self {
+            root,
+            timestamp: None,
+            snapshot: None,
+            targets: BTreeMap::new(),
+            excluded: BTreeMap::new(),
+            expected_root: None,
+            pending: vec![role::TARGETS.to_owned()],
+            seen: 1,
+        }
+    }
+
+    /// The root that everything else rests on.
+    pub fn root(&self) -> &Arc<TrustedRoot> {
+        &self.root
+    }
+
+    /// The repository's globally unique name.
+    pub fn gun(&self) -> &str {
+        self.root.gun()
+    }
+
+    /// Adds the timestamp. `floor` is the version already seen, if any.
+    ///
+    /// # Errors
+    /// What is wrong with the file; the set stays as it was.
+    pub fn add_timestamp(&mut self, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<()> {
+        let check = Check { gun: self.gun(), role: role::TIMESTAMP, now };
+        let envelope = check.read(file, "Timestamp")?;
+        check.signatures(&envelope, self.base_role(role::TIMESTAMP)?)?;
+        let timestamp = check.form(Timestamp::read(&envelope))?;
+        check.not_older(&timestamp.common, floor)?;
+        check.not_expired(&timestamp.common)?;
+        self.timestamp = Some((timestamp, envelope.file().to_vec()));
+        Ok(())
+    }
+
+    /// Adds the snapshot.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or with the root if the snapshot names
+    /// another one; nothing but [`TrustedSet::expected_root`] changes.
+    pub fn add_snapshot(&mut self, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<()> {
+        let check = Check { gun: self.gun(), role: role::SNAPSHOT, now };
+        check.sum(self.snapshot_source(), &file)?;
+        let envelope = check.read(file, "Snapshot")?;
+        check.signatures(&envelope, self.base_role(role::SNAPSHOT)?)?;
+        let snapshot = check.form(Snapshot::read(&envelope))?;
+        check.not_older(&snapshot.common, floor)?;
+        check.not_expired(&snapshot.common)?;
+        // The loaded root must be the one that the snapshot names.
+        let root_check = Check { role: role::ROOT, ..check };
+        let root_meta = snapshot.files.get(role::ROOT);
+        if let Err(error) = root_check.sum(root_meta, self.root.file()) {
+            self.expected_root = root_meta.cloned();
+            return Err(error);
+        }
+        self.snapshot = Some((snapshot, envelope.file().to_vec()));
+        Ok(())
+    }
+
+    /// The role whose file comes next, targets first, then delegations in
+    /// preorder. `None` if all are there.
+    pub fn next_role(&self) -> Option<&str> {
+        self.pending.last().map(String::as_str)
+    }
+
+    /// What the timestamp says about the snapshot.
+    pub fn snapshot_source(&self) -> Option<&FileMeta> {
+        self.timestamp.as_ref().map(|(timestamp, _)| &timestamp.snapshot)
+    }
+
+    /// The root that a correctly signed snapshot wants instead of the loaded one.
+    pub fn expected_root(&self) -> Option<&FileMeta> {
+        self.expected_root.as_ref()
+    }
+
+    /// What the snapshot says about another file.
+    pub fn source(&self, role: &str) -> Option<&FileMeta> {
+        self.snapshot.as_ref()?.0.files.get(role)
+    }
+
+    /// Passes over the next role: the snapshot does not list it.
+    pub fn skip_role(&mut self) {
+        self.pending.pop();
+    }
+
+    /// Adds the file of the next role. A delegation that is expired or short of
+    /// signatures is set aside with its children, as in Notary; the repository
+    /// stays usable.
+    ///
+    /// # Errors
+    /// What is wrong with the file; the set stays as it was.
+    pub fn add_role(&mut self, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<()> {
+        let Some(name) = self.pending.last().cloned() else {
+            return Err(Error::Internal { reason: "no role is pending".into() });
+        };
+        match self.check_role(&name, file, floor, now) {
+            Ok(targets) => self.admit(name, targets),
+            Err(error) if name != role::TARGETS && may_be_set_aside(&error) => {
+                log::warn!("{error}; the delegation does not count");
+                self.pending.pop();
+                self.excluded.insert(name, error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_role(&self, name: &str, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<Targets> {
+        let check = Check { gun: self.gun(), role: name, now };
+        check.sum(self.source(name), &file)?;
+        let envelope = check.read(file, "Targets")?;
+        // A delegation that is short of signatures is set aside, but one that is
+        // malformed or older is fatal: so for delegations these come first.
+        let (keys, is_delegation) = (self.keys_of(name)?, name != role::TARGETS);
+        if !is_delegation {
+            check.signatures(&envelope, keys)?;
+        }
+        let targets = check.form(Targets::read(name, envelope))?;
+        check.not_older(&targets.common, floor)?;
+        if is_delegation {
+            check.signatures(targets.envelope(), keys)?;
+        }
+        check.not_expired(&targets.common)?;
+        Ok(targets)
+    }
+
+    fn admit(&mut self, name: String, targets: Targets) -> Result<()> {
+        for child in &targets.delegations {
+            if self.is_known(&child.name) || targets.delegations.iter().filter(|d| d.name == child.name).count() > 1 {
+                let fault = Fault::Malformed(format!("{} is declared twice", child.name));
+                return Err(Error::Tampered { gun: self.gun().into(), role: name, fault });
+            }
+        }
+        self.seen += targets.delegations.len();
+        if self.seen > MAX_DELEGATIONS {
+            let fault = Fault::Malformed(format!("the repository has more than {MAX_DELEGATIONS} delegations"));
+            return Err(Error::Tampered { gun: self.gun().into(), role: name, fault });
+        }
+        let paths = match self.declaration(&name) {
+            // A child's path counts only where its parent's paths admit it.
+            Some((parent, declared)) => {
+                let within = |path: &&String| parent.paths.iter().any(|outer| path.starts_with(outer.as_str()));
+                declared.paths.iter().filter(within).cloned().collect()
+            }
+            None => vec![String::new()],
+        };
+        self.pending.pop();
+        self.pending.extend(targets.delegations.iter().rev().map(|child| child.name.clone()));
+        self.targets.insert(name, Delegation { targets: Arc::new(targets), paths });
+        Ok(())
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        self.targets.contains_key(name) || self.excluded.contains_key(name) || self.pending.iter().any(|p| p == name)
+    }
+
+    fn base_role(&self, name: &str) -> Result<&RoleKeys> {
+        self.root.root().role(name).ok_or_else(|| Error::Internal { reason: format!("{name} is no base role") })
+    }
+
+    fn keys_of(&self, name: &str) -> Result<&RoleKeys> {
+        match self.declaration(name) {
+            Some((_, declared)) => Ok(&declared.keys),
+            None => self.base_role(name),
+        }
+    }
+
+    /// Where a delegation is declared: its parent, and what that says.
+    fn declaration(&self, name: &str) -> Option<(&Delegation, &DelegatedRole)> {
+        let parent = self.targets.get(role::parent(name)?)?;
+        let declared = parent.targets.delegations.iter().find(|declared| declared.name == name)?;
+        Some((parent, declared))
+    }
+
+    /// The file of a role as it was fetched, if the role is loaded.
+    pub fn file(&self, name: &str) -> Option<&[u8]> {
+        match name {
+            role::ROOT => Some(self.root.file()),
+            role::TIMESTAMP => self.timestamp.as_ref().map(|(_, file)| file.as_slice()),
+            role::SNAPSHOT => self.snapshot.as_ref().map(|(_, file)| file.as_slice()),
+            _ => self.targets.get(name).map(|delegation| delegation.targets.file()),
+        }
+    }
+
+    /// The names of the loaded targets and delegation roles, in ascending order.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.targets.keys().map(String::as_str)
+    }
+
+    /// The content of a targets or delegation file, if the role is loaded.
+    pub fn targets(&self, name: &str) -> Option<&Targets> {
+        self.targets.get(name).map(|delegation| delegation.targets.as_ref())
+    }
+
+    /// Why a declared delegation does not count.
+    pub fn excluded(&self, name: &str) -> Option<&Error> {
+        self.excluded.get(name)
+    }
+
+    /// The delegations that do not count, and why.
+    pub fn all_excluded(&self) -> impl Iterator<Item = (&str, &Error)> {
+        self.excluded.iter().map(|(name, error)| (name.as_str(), error))
+    }
+
+    /// The version of the timestamp; 0 before there is one.
+    pub fn timestamp_version(&self) -> i64 {
+        self.timestamp.as_ref().map_or(0, |(timestamp, _)| timestamp.common.version)
+    }
+
+    /// The moment from which nothing here may be used unchecked: the first
+    /// expiry of any file or root certificate.
+    pub fn valid_until(&self) -> SystemTime {
+        let timestamp = self.timestamp.iter().map(|(timestamp, _)| timestamp.common.expires);
+        let snapshot = self.snapshot.iter().map(|(snapshot, _)| snapshot.common.expires);
+        let targets = self.targets.values().map(|delegation| delegation.targets.common.expires);
+        timestamp.chain(snapshot).chain(targets).fold(self.root.valid_until(), SystemTime::min)
+    }
+
+    /// True if all roles are loaded.
+    pub fn is_complete(&self) -> bool {
+        self.timestamp.is_some() && self.snapshot.is_some() && self.pending.is_empty()
+    }
+
+    /// Size in memory, nearly: that of all files.
+    pub fn bytes(&self) -> usize {
+        let base = [role::ROOT, role::TIMESTAMP, role::SNAPSHOT].into_iter();
+        base.chain(self.roles()).filter_map(|name| self.file(name)).map(<[u8]>::len).sum()
+    }
+}
+
+/// Notary goes on without a delegation that fails in one of these two ways.
+fn may_be_set_aside(error: &Error) -> bool {
+    matches!(error, Error::Expired { .. } | Error::Tampered { fault: Fault::Threshold { .. }, .. })
+}
+
+/// Versions below which nothing is accepted: those of the cached files that the
+/// known root's keys (or those of their cached parents) signed. Expiry does not
+/// matter for them.
+pub(crate) struct Floors<'a> {
+    known: &'a TrustedRoot,
+    cached: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    targets: RefCell<BTreeMap<String, Option<Arc<Targets>>>>,
+}
+
+impl<'a> Floors<'a> {
+    /// `cached` gives the cached file of a role.
+    pub(crate) fn new(known: &'a TrustedRoot, cached: &'a dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
+        Self { known, cached, targets: RefCell::default() }
+    }
+
+    /// The lowest acceptable version of a role's file; `None` if any will do.
+    pub(crate) fn of(&self, name: &str) -> Option<i64> {
+        let version = match name {
+            role::TIMESTAMP => Timestamp::read(&self.signed(name, "Timestamp", self.base_role(name)?)?).ok()?.common.version,
+            role::SNAPSHOT => Snapshot::read(&self.signed(name, "Snapshot", self.base_role(name)?)?).ok()?.common.version,
+            _ => self.targets(name)?.common.version,
+        };
+        Some(version)
+    }
+
+    fn base_role(&self, name: &str) -> Option<&RoleKeys> {
+        self.known.root().role(name)
+    }
+
+    fn signed(&self, name: &str, kind: &str, keys: &RoleKeys) -> Option<Envelope> {
+        let check = Check { gun: self.known.gun(), role: name, now: SystemTime::UNIX_EPOCH };
+        let envelope = check.read((self.cached)(name)?, kind).ok()?;
+        check.signatures(&envelope, keys).ok()?;
+        Some(envelope)
+    }
+
+    fn targets(&self, name: &str) -> Option<Arc<Targets>> {
+        if let Some(known) = self.targets.borrow().get(name) {
+            return known.clone();
+        }
+        let targets = self.read_targets(name).map(Arc::new);
+        self.targets.borrow_mut().insert(name.to_owned(), targets.clone());
+        targets
+    }
+
+    fn read_targets(&self, name: &str) -> Option<Targets> {
+        let envelope = match role::parent(name) {
+            None => self.signed(name, "Targets", self.base_role(name)?)?,
+            Some(parent) => {
+                let parent = self.targets(parent)?;
+                let declared = parent.delegations.iter().find(|declared| declared.name == name)?;
+                self.signed(name, "Targets", &declared.keys)?
+            }
+        };
+        Targets::read(name, envelope).ok()
+    }
+}
+
+/// The checks that every file goes through, and whom to name if one fails.
+#[derive(Clone, Copy)]
+struct Check<'a> {
+    gun: &'a str,
+    role: &'a str,
+    now: SystemTime,
+}
+
+impl Check<'_> {
+    fn tampered(&self, fault: Fault) -> Error {
+        Error::Tampered { gun: self.gun.into(), role: self.role.into(), fault }
+    }
+
+    fn form<T>(&self, result: Result<T, Malformed>) -> Result<T> {
+        result.map_err(|malformed| self.tampered(Fault::Malformed(malformed.to_string())))
+    }
+
+    /// The bytes are those that the referring file names.
+    fn sum(&self, source: Option<&FileMeta>, file: &[u8]) -> Result<()> {
+        let source = source.ok_or_else(|| self.tampered(Fault::Malformed("no signed file refers to it".into())))?;
+        let limit = source.length.min(MAX_FILE_BYTES);
+        // The length is a cap, except for the root, which was fetched before it was known.
+        if self.role != role::ROOT && file.len() as u64 > limit {
+            return Err(self.tampered(Fault::TooLarge { limit }));
+        }
+        source.check(file).map_err(|fault| self.tampered(fault))
+    }
+
+    fn read(&self, file: Vec<u8>, kind: &str) -> Result<Envelope> {
+        let envelope = self.form(Envelope::read(file))?;
+        check_kind(&envelope, kind).map_err(|fault| self.tampered(fault))?;
+        Ok(envelope)
+    }
+
+    fn signatures(&self, envelope: &Envelope, keys: &RoleKeys) -> Result<()> {
+        signatures::verify(envelope, &keys.keys, keys.threshold).map_err(|fault| self.tampered(fault))
+    }
+
+    /// Not older than what was seen; the same version may come again.
+    fn not_older(&self, common: &Common, floor: Option<i64>) -> Result<()> {
+        match floor {
+            Some(known) if common.version < known => Err(Error::RolledBack {
+                gun: self.gun.into(),
+                role: self.role.into(),
+                known,
+                found: common.version,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Expired is what expires strictly before now.
+    fn not_expired(&self, common: &Common) -> Result<()> {
+        if common.expires < self.now {
+            let expired = format_time(common.expires);
+            return Err(Error::Expired { gun: self.gun.into(), role: self.role.into(), expired });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn check_kind(envelope: &Envelope, expected: &str) -> Result<(), Fault> {
+    let found = envelope.kind().map_err(|malformed| Fault::Malformed(malformed.to_string()))?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::WrongType { expected: expected.into(), found })
+}
