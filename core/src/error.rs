@@ -1,6 +1,8 @@
 //! One error type: every variant is one thing that a caller would do
 //! differently, and carries its evidence.
 
+use serde::Serialize;
+
 /// What every fallible function here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -8,7 +10,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// [`Error::code`] gives the stable number that C, Go and Python share;
 /// [`Error::is_refusal`] tells "the answer is no" from "there is no answer".
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Error {
     /// The image reference cannot be read.
@@ -140,7 +143,8 @@ pub enum Error {
 }
 
 /// What is wrong with one metadata file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
     /// Not JSON, not the expected shape, or more than one reading is possible.
@@ -197,7 +201,8 @@ pub enum Fault {
 }
 
 /// What is wrong with a root.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RootFault {
     /// No certificate of the root role is usable for this repository.
@@ -277,9 +282,34 @@ impl Error {
         }
     }
 
+    /// The evidence as a JSON object with the names of the fields here. A fault
+    /// is `{"kind": "threshold", "detail": {"needed": 2, …}}`.
+    pub fn evidence(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| "{}".into())
+    }
+
     /// True if the answer is "not trusted"; false if there is no answer
     /// (unreachable, unauthorized, unusable input, store or defect).
     pub fn is_refusal(&self) -> bool {
         (10..30).contains(&self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_json_with_the_names_of_the_fields() {
+        let rolled_back = Error::RolledBack { gun: "r/a".into(), role: "root".into(), known: 3, found: 2 };
+        assert_eq!(rolled_back.evidence(), r#"{"gun":"r/a","role":"root","known":3,"found":2}"#);
+        let fault = Fault::Threshold { needed: 2, valid: 1, key_ids: vec!["ab".into()] };
+        let tampered = Error::Tampered { gun: "r/a".into(), role: "targets".into(), fault };
+        assert_eq!(
+            tampered.evidence(),
+            r#"{"gun":"r/a","role":"targets","fault":{"kind":"threshold","detail":{"needed":2,"valid":1,"key_ids":["ab"]}}}"#
+        );
+        let tampered = Error::Tampered { gun: "r/a".into(), role: "root".into(), fault: Fault::Missing };
+        assert_eq!(tampered.evidence(), r#"{"gun":"r/a","role":"root","fault":{"kind":"missing"}}"#);
     }
 }

@@ -9,7 +9,7 @@ use crate::reference::Reference;
 use crate::trust::{Found, Policy};
 
 /// An image that its publisher signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct VerifiedImage {
     /// Registry and repository, `docker.io/library/alpine`: Notary's globally unique name (GUN).

@@ -16,7 +16,7 @@ const REPO_ADMIN: &str = "Repo Admin";
 const COLUMN: usize = 10;
 
 /// The signed tags, signers and keys of one repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Inspection {
@@ -31,7 +31,7 @@ pub struct Inspection {
 }
 
 /// A tag and who signed it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct SignedTag {
@@ -45,7 +45,7 @@ pub struct SignedTag {
 }
 
 /// A signer and the IDs of its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Signer {
@@ -56,7 +56,7 @@ pub struct Signer {
 }
 
 /// A key ID.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct SignerKey {
     /// 64 hex digits. For signers the ID of the plain public key, which is also
