@@ -1,0 +1,173 @@
+//! One HTTP exchange: bounded in time, in bytes and in where it may lead.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use log::debug;
+use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use ureq::http::{self, HeaderMap, Method, Uri};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, AsSendBody, Body, Proxy};
+
+use super::{Failure, url};
+
+/// Of the whole time, what finding and reaching the server may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The reference server redirects unclean paths, once. Stops redirects in a circle.
+const MAX_REDIRECTS: usize = 3;
+/// What is read of an answer that is no success: Notary reads as much. Stops
+/// error pages without an end.
+pub(super) const MAX_ERROR_BODY: u64 = 1024;
+/// What is reserved before the bytes have come. Stops a server that only
+/// announces much.
+const MAX_RESERVED: u64 = 1024 * 1024;
+/// Connections kept for threads that verify at the same time.
+const MAX_IDLE: usize = 16;
+
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) url: &'a Uri,
+    pub(super) authorization: Option<String>,
+    /// Content type and bytes.
+    pub(super) body: Option<(&'static str, &'a [u8])>,
+    /// Most bytes of a success.
+    pub(super) limit: u64,
+    /// When the exchange must be over.
+    pub(super) deadline: Instant,
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// The whole body of a 200; of anything else no more than its beginning.
+    pub(super) body: Vec<u8>,
+}
+
+/// Connections to a trust server and its token server, shared by threads.
+pub(super) struct Transport(Agent);
+
+impl Transport {
+    pub(super) fn new(tls: TlsConfig) -> Self {
+        // ureq bounds the header of an answer: 64 KiB, 128 fields.
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .tls_config(tls)
+            .proxy(Proxy::try_from_env())
+            .user_agent(concat!("tagtrust/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .max_idle_connections(MAX_IDLE)
+            .max_idle_connections_per_host(MAX_IDLE)
+            .build();
+        Self(config.new_agent())
+    }
+
+    /// Sends the request, and again where the same server redirects it to.
+    pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let mut url = request.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.exchange(request, &url)?;
+            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) || request.method != Method::GET {
+                return Ok(answer);
+            }
+            let location =
+                answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            url = url::redirected(&url, location).ok_or_else(|| {
+                Failure::unusable(format!("{} redirects elsewhere", url::shown(&url)), Some(answer.status))
+            })?;
+        }
+        Err(Failure::unusable(format!("more than {MAX_REDIRECTS} redirects"), None))
+    }
+
+    fn exchange(&self, request: &Request<'_>, url: &Uri) -> Result<Answer, Failure> {
+        let started = Instant::now();
+        let result = match request.body {
+            None => self.run(request, url, ()),
+            Some((_, bytes)) => self.run(request, url, bytes),
+        };
+        let (method, url, ms) = (&request.method, url::shown(url), started.elapsed().as_millis());
+        match &result {
+            Ok(answer) => debug!("{method} {url}: {}, {} bytes, {ms} ms", answer.status, answer.body.len()),
+            Err(failure) => debug!("{method} {url}: {failure:?}, {ms} ms"),
+        }
+        result
+    }
+
+    fn run(&self, request: &Request<'_>, url: &Uri, body: impl AsSendBody) -> Result<Answer, Failure> {
+        let left = request.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::broken("timed out"));
+        }
+        let mut http = http::Request::builder().method(&request.method).uri(url);
+        if let Some(authorization) = &request.authorization {
+            http = http.header(AUTHORIZATION, authorization);
+        }
+        if let Some((content_type, _)) = request.body {
+            http = http.header(CONTENT_TYPE, content_type);
+        }
+        let http = http.body(body).map_err(|error| Failure::broken(error.to_string()))?;
+        let mut configured = self.0.configure_request(http).timeout_global(Some(left));
+        if url::is_loopback(url) {
+            // As in Go: what is on this machine is not asked through a proxy.
+            configured = configured.proxy(None);
+        }
+        let response = self.0.run(configured.build()).map_err(Failure::from)?;
+        let (head, body) = response.into_parts();
+        let status = head.status.as_u16();
+        let body = match status {
+            200 => whole(body, &head.headers, request.limit)?,
+            _ => beginning(body),
+        };
+        Ok(Answer { status, headers: head.headers, body })
+    }
+}
+
+/// All of a body, or an error: never a part of it.
+fn whole(body: Body, headers: &HeaderMap, limit: u64) -> Result<Vec<u8>, Failure> {
+    if headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Failure::unusable("the body is encoded, which was not asked for", Some(200)));
+    }
+    let announced = body.content_length().unwrap_or_default();
+    if announced > limit {
+        return Err(Failure::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(announced.min(MAX_RESERVED) as usize);
+    body.into_reader()
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::from(ureq::Error::from(error)))?;
+    if bytes.len() as u64 > limit {
+        return Err(Failure::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// The beginning of a body that nobody depends on. A short one is read to its
+/// end, which keeps the connection.
+fn beginning(body: Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Err(error) = body.into_reader().take(MAX_ERROR_BODY).read_to_end(&mut bytes) {
+        debug!("the body of an error is cut: {error}");
+    }
+    bytes
+}
+
+impl From<ureq::Error> for Failure {
+    fn from(error: ureq::Error) -> Self {
+        use ureq::{Error, Timeout};
+        match error {
+            Error::Timeout(Timeout::Resolve | Timeout::Connect) => Self::broken("timed out while connecting"),
+            Error::Timeout(_) => Self::broken("timed out"),
+            Error::Io(error) => Self::broken(error.to_string()),
+            Error::Protocol(_) | Error::LargeResponseHeader(..) => Self::unusable(error.to_string(), None),
+            other => Self::broken(other.to_string()),
+        }
+    }
+}
