@@ -33,12 +33,7 @@ fn run(backend: Backend, file: &str, count: usize) {
     for group in &vectors.groups {
         let key = PublicKey::new(KeyType::from(vectors.keytype.as_str()), unhex(&group.key));
         for vector in &group.tests {
-            let verdict = key.verify_with(
-                backend,
-                &vectors.method,
-                &unhex(&vector.msg),
-                &unhex(&vector.sig),
-            );
+            let verdict = key.verify_with(backend, &vectors.method, &unhex(&vector.msg), &unhex(&vector.sig));
             let expected = match vector.result.as_str() {
                 "valid" => true,
                 "invalid" => false,
@@ -55,10 +50,7 @@ fn run(backend: Backend, file: &str, count: usize) {
 
 fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2));
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
-use super::certificate::{Certificate, CertificateFault};
+use super::certificate::{Certificate, CertificateBundle, CertificateFault, TrustAnchors};
 
 type Algorithms = [&'static dyn SignatureVerificationAlgorithm];
 
@@ -20,36 +20,36 @@ pub(super) const ALGORITHMS: &Algorithms = webpki::ALL_VERIFICATION_ALGS;
 #[cfg(not(feature = "ring"))]
 pub(super) const ALGORITHMS: &Algorithms = pure_rust::ALGORITHMS;
 
-/// Looks for a chain from `leaf` through some of `authorities` to one of
-/// `anchors`, all valid at `now`, and fit for server authentication.
+/// Looks for a chain from the bundle's leaf, through some of its CAs, to one of
+/// `anchors`, all valid at `now` and fit for server authentication.
 pub(super) fn verify(
     algorithms: &Algorithms,
-    leaf: &Certificate,
-    authorities: &[Certificate],
-    anchors: &[Certificate],
+    bundle: &CertificateBundle,
+    anchors: &TrustAnchors,
     now: Duration,
 ) -> Result<(), CertificateFault> {
-    let no_chain = |reason: String| CertificateFault::NoChain(reason);
-    if !is_understood(leaf) {
-        return Err(no_chain("the certificate has an unknown critical extension".into()));
+    let no_chain = |fault: webpki::Error| CertificateFault::NoChain(fault.to_string());
+    if !is_understood(&bundle.leaf) {
+        return Err(no_chain(webpki::Error::UnsupportedCriticalExtension));
     }
-    let end_entity = EndEntityCert::try_from(&leaf.der).map_err(|e| no_chain(e.to_string()))?;
-    let authorities: Vec<CertificateDer<'_>> = authorities
+    let leaf = EndEntityCert::try_from(&bundle.leaf.der).map_err(no_chain)?;
+    let authorities: Vec<CertificateDer<'_>> = bundle
+        .authorities
         .iter()
         .filter(|certificate| may_issue(certificate))
         .map(|certificate| certificate.der.clone())
         .collect();
 
     let mut fault = webpki::Error::UnknownIssuer;
-    for anchor in anchors {
-        match chains_to_anchor(algorithms, &end_entity, &authorities, anchor, now) {
+    for anchor in &anchors.0 {
+        match chains_to_anchor(algorithms, &leaf, &authorities, anchor, now) {
             Ok(()) => return Ok(()),
             // An issuer that was found and failed says more than one that was not.
             Err(webpki::Error::UnknownIssuer) => {}
             Err(telling) => fault = telling,
         }
     }
-    Err(no_chain(fault.to_string()))
+    Err(no_chain(fault))
 }
 
 fn chains_to_anchor(
@@ -68,9 +68,7 @@ fn chains_to_anchor(
     let within_path_length = |path: &VerifiedPath<'_>| {
         let between = path.intermediate_certificates().count();
         match path_length {
-            Some(longest) if between > usize::from(longest) => {
-                Err(webpki::Error::PathLenConstraintViolated)
-            }
+            Some(longest) if between > usize::from(longest) => Err(webpki::Error::PathLenConstraintViolated),
             _ => Ok(()),
         }
     };
@@ -99,9 +97,7 @@ fn may_issue(certificate: &Certificate) -> bool {
 
 fn may_authenticate_servers(certificate: &Certificate) -> bool {
     match certificate.extension::<ExtendedKeyUsage>() {
-        Ok(Some(usage)) => {
-            usage.0.contains(&ID_KP_SERVER_AUTH) || usage.0.contains(&ANY_EXTENDED_KEY_USAGE)
-        }
+        Ok(Some(usage)) => usage.0.contains(&ID_KP_SERVER_AUTH) || usage.0.contains(&ANY_EXTENDED_KEY_USAGE),
         Ok(None) => true,
         Err(_) => false,
     }
@@ -122,10 +118,8 @@ fn is_understood(certificate: &Certificate) -> bool {
 #[cfg(any(not(feature = "ring"), test))]
 mod pure_rust {
     use p256::ecdsa::signature::hazmat::PrehashVerifier;
+    use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
     use sha2::{Digest, Sha256, Sha384};
-    use pki_types::{
-        AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
-    };
 
     pub(super) const ALGORITHMS: &super::Algorithms = &[
         &Ecdsa { key: alg_id::ECDSA_P256, signature: alg_id::ECDSA_SHA256, verify: p256::<Sha256> },
@@ -176,5 +170,100 @@ mod pure_rust {
         p384::ecdsa::VerifyingKey::from_sec1_bytes(key)
             .and_then(|key| key.verify_prehash(&D::digest(message), &signature))
             .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate::tests::{DAY, NOW, anchors, bundle};
+    use super::*;
+
+    /// With both sets of algorithms, which must agree.
+    fn chains(file: &str, ca_file: &str, now: Duration) -> Result<(), CertificateFault> {
+        let (bundle, anchors) = (bundle(file), anchors(ca_file));
+        let verdict = verify(ALGORITHMS, &bundle, &anchors, now);
+        let pure = verify(pure_rust::ALGORITHMS, &bundle, &anchors, now);
+        assert_eq!(verdict.is_ok(), pure.is_ok(), "{file} {ca_file}");
+        verdict
+    }
+
+    fn assert_refused(file: &str, ca_file: &str, now: Duration) {
+        let fault = chains(file, ca_file, now).unwrap_err();
+        assert!(matches!(fault, CertificateFault::NoChain(_)), "{file} {ca_file}: {fault}");
+    }
+
+    #[test]
+    fn a_leaf_chains_directly_or_through_its_bundle() {
+        assert_eq!(chains("chain", "root-ca", NOW), Ok(()));
+        assert_eq!(chains("chain-direct", "root-ca", NOW), Ok(()));
+        assert_eq!(chains("chain-server-auth", "root-ca", NOW), Ok(()));
+        // The intermediate CA itself may be the anchor.
+        assert_eq!(chains("chain", "chain-ca-only", NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_leaf_of_nobody_pinned_is_refused() {
+        assert_refused("notary", "root-ca", NOW);
+        assert_refused("chain", "rsa-ca", NOW);
+        assert_refused("chain-without-intermediate", "root-ca", NOW);
+        assert_refused("chain-forged", "root-ca", NOW);
+        assert_refused("chain-forged", "chain-ca-only", NOW);
+        assert_refused("issued-by-leaf", "root-ca", NOW);
+        assert_refused("issued-by-leaf", "chain-direct", NOW);
+    }
+
+    #[test]
+    fn a_leaf_for_code_signing_alone_is_refused() {
+        assert_refused("chain-code-signing", "root-ca", NOW);
+        // So is what Notary makes, even where it is pinned itself.
+        assert_refused("notary", "notary", NOW);
+    }
+
+    #[test]
+    fn unknown_critical_extensions_are_refused() {
+        assert_refused("chain-critical", "root-ca", NOW);
+        assert_refused("chain", "anchor-critical", NOW);
+    }
+
+    #[test]
+    fn a_ca_that_may_not_sign_certificates_is_refused() {
+        assert_refused("chain-no-cert-sign", "root-ca", NOW);
+        assert_refused("chain", "anchor-no-cert-sign", NOW);
+        assert_refused("chain", "anchor-no-ca", NOW);
+    }
+
+    #[test]
+    fn the_limits_of_an_anchor_hold() {
+        assert_refused("chain", "anchor-code-signing", NOW);
+        assert_refused("chain", "anchor-pathlen-0", NOW);
+        assert_eq!(chains("chain-direct", "anchor-pathlen-0", NOW), Ok(()));
+        assert_eq!(chains("chain", "anchor-pathlen-1", NOW), Ok(()));
+    }
+
+    #[test]
+    fn all_of_a_chain_is_valid_at_the_time_without_leeway() {
+        // All were made within minutes, in November 2026.
+        let made = Duration::from_secs(1_795_305_600);
+        assert_eq!(chains("chain", "anchor-short", made + 300 * DAY), Ok(()));
+        assert_refused("chain", "anchor-short", NOW);
+        assert_refused("chain", "root-ca", made - 20 * DAY);
+        assert_refused("chain", "root-ca", made + 40_000 * DAY);
+    }
+
+    #[test]
+    fn rsa_needs_ring() {
+        let (bundle, anchors) = (bundle("chain-rsa"), anchors("rsa-ca"));
+        let verdict = verify(ALGORITHMS, &bundle, &anchors, NOW);
+        assert_eq!(verdict.is_ok(), cfg!(feature = "ring"));
+        assert!(verify(pure_rust::ALGORITHMS, &bundle, &anchors, NOW).is_err());
+    }
+
+    #[test]
+    fn the_most_telling_fault_is_reported() {
+        let CertificateFault::NoChain(reason) = chains("chain-code-signing", "root-ca", NOW).unwrap_err()
+        else {
+            panic!("another fault");
+        };
+        assert!(reason.contains("RequiredEkuNotFound"), "{reason}");
     }
 }

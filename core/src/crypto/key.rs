@@ -34,9 +34,8 @@ impl KeyId {
     fn of(key_type: &KeyType, public: &[u8]) -> Self {
         let key_type = key_type.as_str().replace('\\', r"\\").replace('"', r#"\""#);
         let public = Base64::encode_string(public);
-        let canonical = format!(
-            r#"{{"keytype":"{key_type}","keyval":{{"private":null,"public":"{public}"}}}}"#
-        );
+        let canonical =
+            format!(r#"{{"keytype":"{key_type}","keyval":{{"private":null,"public":"{public}"}}}}"#);
         Self(hex(&Sha256::digest(canonical)))
     }
 }
@@ -123,11 +122,7 @@ pub struct PublicKey {
 impl PublicKey {
     /// A key of this type. `public` is the decoded `keyval.public`.
     pub fn new(key_type: KeyType, public: Vec<u8>) -> Self {
-        Self {
-            key_type,
-            public,
-            id: OnceLock::new(),
-        }
+        Self { key_type, public, id: OnceLock::new() }
     }
 
     /// The type that the metadata gives.
@@ -170,13 +165,7 @@ impl PublicKey {
 
     /// [`verify`](Self::verify) by one of the libraries, for tests.
     #[doc(hidden)]
-    pub fn verify_with(
-        &self,
-        backend: Backend,
-        method: &str,
-        message: &[u8],
-        signature: &[u8],
-    ) -> bool {
+    pub fn verify_with(&self, backend: Backend, method: &str, message: &[u8], signature: &[u8]) -> bool {
         signature::verify(backend, self, method, message, signature)
     }
 
@@ -197,3 +186,102 @@ impl PartialEq for PublicKey {
 }
 
 impl Eq for PublicKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==";
+    const ED25519: &str = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+
+    fn key(key_type: &str, public: &str) -> PublicKey {
+        PublicKey::new(KeyType::from(key_type), Base64::decode_vec(public).unwrap())
+    }
+
+    fn certificate(key_type: &str, file: &str) -> PublicKey {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/certificates/");
+        PublicKey::new(KeyType::from(key_type), std::fs::read(format!("{folder}{file}")).unwrap())
+    }
+
+    #[test]
+    fn key_ids_are_those_of_notary() {
+        assert_eq!(
+            key("ed25519", ED25519).id().as_str(),
+            "b9fe8d4b54e73abb584e2015aaa447047e53282f491dcc70c40d2474d3096a21"
+        );
+        assert_eq!(
+            key("ecdsa", P256).id().as_str(),
+            "2a4a3169341f90dec00876954704aaaf9377744a576e20b3e17d3950976a448d"
+        );
+    }
+
+    #[test]
+    fn key_ids_cover_type_and_every_byte() {
+        let of = |key_type: &str, public: &[u8]| {
+            PublicKey::new(KeyType::from(key_type), public.to_vec()).id().clone()
+        };
+        let ids =
+            [of("ecdsa", b"a"), of("ECDSA", b"a"), of("rsa", b"a"), of("ecdsa", b"b"), of("ecdsa", b"")];
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+    }
+
+    #[test]
+    fn the_type_is_escaped_as_canonical_json() {
+        // SHA-256 of {"keytype":"a\"b\\c<LF>d","keyval":{"private":null,"public":""}}
+        assert_eq!(
+            key("a\"b\\c\nd", "").id().as_str(),
+            "5a9ff91bfb57f649648bc5283eeb9124bc1ffb8b8a7fc84ed1e378581dcbc675"
+        );
+    }
+
+    #[test]
+    fn names_of_types_are_exact() {
+        for name in ["ecdsa", "ecdsa-x509", "rsa", "rsa-x509", "ed25519"] {
+            assert!(!matches!(KeyType::from(name), KeyType::Other(_)), "{name}");
+            assert_eq!(KeyType::from(name).as_str(), name);
+            let upper = name.to_uppercase();
+            assert_eq!(KeyType::from(upper.as_str()), KeyType::Other(upper));
+        }
+    }
+
+    #[test]
+    fn the_canonical_id_of_a_certificate_is_that_of_its_bare_key() {
+        for (key_type, bare, file) in [
+            ("ecdsa-x509", "ecdsa", "notary.pem"),
+            ("ecdsa-x509", "ecdsa", "p384.pem"),
+            ("rsa-x509", "rsa", "rsa.pem"),
+        ] {
+            let certificate = certificate(key_type, file);
+            let spki = certificate::first_spki_der(certificate.public_bytes()).unwrap();
+            assert!(SubjectKey::from_der(&spki).is_some());
+            let bare = PublicKey::new(KeyType::from(bare), spki);
+            assert_eq!(certificate.canonical_id().as_ref(), Some(bare.id()));
+            assert_ne!(certificate.id(), bare.id());
+        }
+    }
+
+    #[test]
+    fn the_canonical_id_of_a_bundle_is_that_of_its_first_certificate() {
+        let alone = certificate("ecdsa-x509", "chain-without-intermediate.pem");
+        let bundle = certificate("ecdsa-x509", "chain.pem");
+        assert_eq!(alone.canonical_id(), bundle.canonical_id());
+        assert_ne!(alone.id(), bundle.id());
+    }
+
+    #[test]
+    fn the_canonical_id_of_a_bare_key_is_its_id() {
+        for key in [key("ed25519", ED25519), key("ecdsa", P256), key("gpg", "")] {
+            assert_eq!(key.canonical_id().as_ref(), Some(key.id()));
+        }
+        assert_eq!(key("ecdsa-x509", P256).canonical_id(), None);
+    }
+
+    #[test]
+    fn keys_are_equal_by_content_whether_or_not_their_id_was_asked_for() {
+        let asked = key("ecdsa", P256);
+        let _ = asked.id();
+        assert_eq!(asked, key("ecdsa", P256));
+        assert_ne!(asked, key("rsa", P256));
+    }
+}

@@ -43,18 +43,19 @@ pub(super) fn verify(
     signature: &[u8],
 ) -> bool {
     let valid = match (method, key.key_type()) {
-        ("ecdsa", KeyType::Ecdsa | KeyType::EcdsaX509) => key
-            .subject_key()
-            .and_then(|key| ecdsa(backend, &key, message, signature)),
+        ("ecdsa", KeyType::Ecdsa | KeyType::EcdsaX509) => {
+            key.subject_key().and_then(|key| ecdsa(backend, &key, message, signature))
+        }
         ("eddsa", KeyType::Ed25519) => eddsa(key.public_bytes(), message, signature),
-        ("rsapss", KeyType::Rsa | KeyType::RsaX509) => key
-            .subject_key()
-            .and_then(|key| rsa(backend, &key, Padding::Pss, message, signature)),
-        ("rsapkcs1v15", KeyType::Rsa | KeyType::RsaX509) => key
-            .subject_key()
-            .and_then(|key| rsa(backend, &key, Padding::Pkcs1, message, signature)),
-        ("pycrypto-pkcs#1 pss", KeyType::Rsa) => pem_key(key.public_bytes())
-            .and_then(|key| rsa(backend, &key, Padding::Pss, message, signature)),
+        ("rsapss", KeyType::Rsa | KeyType::RsaX509) => {
+            key.subject_key().and_then(|key| rsa(backend, &key, Padding::Pss, message, signature))
+        }
+        ("rsapkcs1v15", KeyType::Rsa | KeyType::RsaX509) => {
+            key.subject_key().and_then(|key| rsa(backend, &key, Padding::Pkcs1, message, signature))
+        }
+        ("pycrypto-pkcs#1 pss", KeyType::Rsa) => {
+            pem_key(key.public_bytes()).and_then(|key| rsa(backend, &key, Padding::Pss, message, signature))
+        }
         _ => None,
     };
     valid.is_some()
@@ -66,9 +67,7 @@ fn ecdsa(backend: Backend, key: &SubjectKey, message: &[u8], signature: &[u8]) -
         #[cfg(feature = "ring")]
         (SubjectKey::P256(point), Backend::Ring) => {
             let algorithm = &ring::signature::ECDSA_P256_SHA256_FIXED;
-            ring::signature::UnparsedPublicKey::new(algorithm, point)
-                .verify(message, signature)
-                .ok()
+            ring::signature::UnparsedPublicKey::new(algorithm, point).verify(message, signature).ok()
         }
         (SubjectKey::P256(point), Backend::RustCrypto) => {
             let signature = p256::ecdsa::Signature::from_slice(signature).ok()?;
@@ -104,16 +103,8 @@ fn eddsa(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
 /// long as the modulus, at least 256 bytes.
 // Stricter: no modulus above 8192 bits.
 #[cfg(feature = "ring")]
-fn rsa(
-    backend: Backend,
-    key: &SubjectKey,
-    padding: Padding,
-    message: &[u8],
-    signature: &[u8],
-) -> Option<()> {
-    use ring::signature::{
-        RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
-    };
+fn rsa(backend: Backend, key: &SubjectKey, padding: Padding, message: &[u8], signature: &[u8]) -> Option<()> {
+    use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents};
     let (SubjectKey::Rsa { modulus, exponent }, Backend::Ring) = (key, backend) else {
         return None;
     };
@@ -125,10 +116,7 @@ fn rsa(
         Padding::Pss => &RSA_PSS_2048_8192_SHA256,
         Padding::Pkcs1 => &RSA_PKCS1_2048_8192_SHA256,
     };
-    let key = RsaPublicKeyComponents {
-        n: modulus,
-        e: exponent,
-    };
+    let key = RsaPublicKeyComponents { n: modulus, e: exponent };
     key.verify(algorithm, message, signature).ok()
 }
 
