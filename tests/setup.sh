@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv
-export PATH="$PWD/$venv/bin:$PATH"
+outside=${PATH//"$PWD/$venv/bin:"/}
+python=$(PATH=$outside command -v python3) || python=python3
+export PATH="$PWD/$venv/bin:$outside"
 
 main() {
     command -v cargo >/dev/null || fail "cargo is missing: install the Rust toolchain from https://rustup.rs"
@@ -23,7 +25,7 @@ debian_packages() {
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     command -v notary >/dev/null && command -v notary-server >/dev/null || missing+=(notary)
     command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
-    [[ -x $venv/bin/python ]] || python3 -m pip --version &>/dev/null || missing+=(python3 python3-pip)
+    python_is_ready || "$python" -m pip --version &>/dev/null || missing+=(python3 python3-pip)
     [[ ${#missing[@]} -eq 0 ]] && return
 
     command -v apt-get >/dev/null || fail "missing programs; on Debian they are in the packages: ${missing[*]}"
@@ -35,13 +37,15 @@ debian_packages() {
 
 # Made without pip and filled by the pip outside, so that it needs no python3-venv.
 python_environment() {
-    cmp -s tests/requirements.txt "$venv/requirements.txt" && return
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "the tests need Python 3.10 or later"
+    python_is_ready && return
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "the tests need Python 3.10 or later"
     say "installing Python packages into $venv"
-    [[ -x $venv/bin/python ]] || python3 -m venv --without-pip "$venv"
-    python3 -m pip --quiet --disable-pip-version-check --python "$venv/bin/python" install -r tests/requirements.txt
+    [[ -x $venv/bin/python ]] || "$python" -m venv --without-pip "$venv"
+    "$python" -m pip --quiet --disable-pip-version-check --python "$venv/bin/python" install -r tests/requirements.txt
     cp tests/requirements.txt "$venv/"
 }
+
+python_is_ready() { cmp -s tests/requirements.txt "$venv/requirements.txt"; }
 
 # Docker 29 has no `docker trust`. Debian's CLI is taken out of its package into
 # .venv/bin, because installing the package would also start a Docker engine.
