@@ -80,5 +80,5 @@ def test_python_gives_the_same_texts(client, repository, docker):
     ours = json.loads(inspected.to_json())
     if not repository.uncounted:  # two rows of one tag come in random order
         assert ours == theirs
-        assert inspected.pretty() == docker.pretty(repository.gun)
+        assert inspected.to_pretty() == docker.pretty(repository.gun)
     assert ours.keys() == theirs.keys()

@@ -21,11 +21,11 @@ class Notary:
         self.trust_dir = Path(trust_dir)
         self.ca_file = ca_file or server.ca_file
 
+    def command(self, *args) -> list:
+        return ["notary", "-s", self.server.url, "--tlscacert", self.ca_file, "-d", self.trust_dir, *args]
+
     def run(self, *args, check=True, input=""):
-        return run(
-            "notary", "-s", self.server.url, "--tlscacert", self.ca_file, "-d", self.trust_dir, *args,
-            env=ENVIRONMENT, check=check, input=input,
-        )  # fmt: skip
+        return run(*self.command(*args), env=ENVIRONMENT, check=check, input=input)
 
     def init(self, gun):
         self.run("init", gun)
