@@ -67,10 +67,8 @@ def measure(argv, expected) -> Cost:
 
 @cache
 def launcher() -> Path:
-    program = EXAMPLE.with_name("measure")
-    subprocess.run(
-        ["cc", "-O2", "-Wall", "-Wextra", "-Werror", ROOT / "tests/lab/measure.c", "-o", program], check=True
-    )
+    source, program = ROOT / "tests/lab/measure.c", EXAMPLE.with_name("measure")
+    run("cc", "-Wall", "-Wextra", "-Werror", source, "-o", program)
     return program
 
 
