@@ -33,6 +33,9 @@ use credentials::{Credentials, Source};
 pub(crate) use docker::docker_trust_dir;
 use http::{Answer, Request, Transport};
 
+/// Most registries that are remembered at a time: their names are free to make up.
+const MAX_REGISTRIES: usize = 256;
+
 /// How long the first question to a server may take, as in Notary.
 const PING: Duration = Duration::from_secs(5);
 
@@ -133,6 +136,9 @@ impl Remotes {
             return Ok(Arc::clone(remote));
         }
         let remote = Arc::new(self.connect(registry)?);
+        if by_registry.len() >= MAX_REGISTRIES {
+            by_registry.clear();
+        }
         by_registry.insert(registry.to_owned(), Arc::clone(&remote));
         Ok(remote)
     }
