@@ -30,8 +30,7 @@ const MAX_TAG: usize = 128;
 /// Hexadecimal digits of a SHA-256.
 const SHA256_HEX: usize = 64;
 /// Nothing longer can be valid: refused before it is read.
-const MAX_REFERENCE: usize =
-    MAX_REGISTRY + 1 + MAX_PATH + 1 + MAX_TAG + 1 + "sha256:".len() + SHA256_HEX;
+const MAX_REFERENCE: usize = MAX_REGISTRY + 1 + MAX_PATH + 1 + MAX_TAG + 1 + "sha256:".len() + SHA256_HEX;
 /// As much of a refused reference as an error repeats.
 const MAX_EVIDENCE: usize = 200;
 
@@ -112,10 +111,7 @@ fn invalid(reference: &str, reason: String) -> Error {
     if evidence.len() < reference.len() {
         evidence.push('…');
     }
-    Error::InvalidReference {
-        reference: evidence,
-        reason,
-    }
+    Error::InvalidReference { reference: evidence, reason }
 }
 
 /// The result of a check: an error says what is wrong, where, and what to do.
@@ -133,9 +129,7 @@ fn normalise(reference: &str, default_tag: Option<&str>) -> Checked<Reference> {
     }
     // Docker's rule: it could be meant as the ID of an image.
     if reference.len() == SHA256_HEX && reference.bytes().all(is_lower_hex) {
-        return Err(
-            "cannot specify 64-byte hexadecimal strings; write NAME@sha256:… for a digest".into(),
-        );
+        return Err("cannot specify 64-byte hexadecimal strings; write NAME@sha256:… for a digest".into());
     }
 
     let (registry, remainder) = split_registry(reference);
@@ -189,23 +183,14 @@ fn normalise(reference: &str, default_tag: Option<&str>) -> Checked<Reference> {
         text.push('@');
         text.push_str(digest);
     }
-    Ok(Reference {
-        text,
-        registry_end,
-        gun_end,
-        tag_end,
-    })
+    Ok(Reference { text, registry_end, gun_end, tag_end })
 }
 
 /// Docker's rule: what stands before the first `/` is a registry if it has a
 /// `.`, a `:` or an upper-case letter, or is `localhost`.
 fn split_registry(reference: &str) -> (Option<&str>, &str) {
-    let is_registry = |first: &str| {
-        first == "localhost"
-            || first
-                .bytes()
-                .any(|b| matches!(b, b'.' | b':' | b'A'..=b'Z'))
-    };
+    let is_registry =
+        |first: &str| first == "localhost" || first.bytes().any(|b| matches!(b, b'.' | b':' | b'A'..=b'Z'));
     match split(reference, b'/') {
         (first, Some(remainder)) if is_registry(first) => (Some(first), remainder),
         _ => (None, reference),
@@ -258,9 +243,7 @@ fn is_host(host: &str) -> bool {
     // Stricter: Docker takes a host with a dot and an underscore for part of a
     // path on no registry at all, and then cannot reach it.
     host.as_bytes().split(|b| *b == b'.').all(|label| {
-        label
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+        label.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
             && label.first().is_some_and(|b| *b != b'-')
             && label.last().is_some_and(|b| *b != b'-')
     })
@@ -287,9 +270,7 @@ fn check_path(path: &str, at: usize) -> Checked {
         previous = byte;
     }
     match previous {
-        b'/' if path.is_empty() => Err(format!(
-            "the repository at byte {at} is empty; give its name"
-        )),
+        b'/' if path.is_empty() => Err(format!("the repository at byte {at} is empty; give its name")),
         b'/' | b'.' | b'_' | b'-' => Err(misfit(path, path.len() - 1, at, "repository")),
         _ => Ok(()),
     }
@@ -298,19 +279,13 @@ fn check_path(path: &str, at: usize) -> Checked {
 /// `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
 fn check_tag(tag: &str, at: usize) -> Checked {
     if tag.is_empty() {
-        return Err(format!(
-            "the tag at byte {at} is empty; give one or leave out the ':'"
-        ));
+        return Err(format!("the tag at byte {at} is empty; give one or leave out the ':'"));
     }
     if tag.len() > MAX_TAG {
-        return Err(format!(
-            "the tag has {} bytes; at most {MAX_TAG} are allowed",
-            tag.len()
-        ));
+        return Err(format!("the tag has {} bytes; at most {MAX_TAG} are allowed", tag.len()));
     }
-    let fits = |(i, b): (usize, u8)| {
-        b.is_ascii_alphanumeric() || b == b'_' || (i > 0 && matches!(b, b'.' | b'-'))
-    };
+    let fits =
+        |(i, b): (usize, u8)| b.is_ascii_alphanumeric() || b == b'_' || (i > 0 && matches!(b, b'.' | b'-'));
     match tag.bytes().enumerate().position(|x| !fits(x)) {
         Some(i) => Err(misfit(tag, i, at, "tag")),
         None => Ok(()),
@@ -336,10 +311,7 @@ fn is_lower_hex(byte: u8) -> bool {
 
 /// Says why the character at `i` of `part` cannot stand there.
 fn misfit(part: &str, i: usize, at: usize, what: &str) -> String {
-    let found = part
-        .get(i..)
-        .and_then(|rest| rest.chars().next())
-        .unwrap_or_default();
+    let found = part.get(i..).and_then(|rest| rest.chars().next()).unwrap_or_default();
     let advice = match (what, found) {
         ("tag", '.' | '-') => "a tag begins with a letter, a digit or '_'",
         ("tag", _) => "a tag has letters, digits, '_', '.' and '-' only",
@@ -348,10 +320,7 @@ fn misfit(part: &str, i: usize, at: usize, what: &str) -> String {
         (_, '.' | '_' | '-') => "'.', '_', '__' and '-' only stand between letters and digits",
         _ => "it has a-z, 0-9, '.', '_', '-' and '/' only",
     };
-    format!(
-        "{found:?} at byte {} cannot stand in the {what}: {advice}",
-        at + i
-    )
+    format!("{found:?} at byte {} cannot stand in the {what}: {advice}", at + i)
 }
 
 #[cfg(test)]

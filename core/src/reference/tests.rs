@@ -221,27 +221,16 @@ fn limits_are_exact() {
     let path = |namespace: &str| format!("{}{namespace}", "a/".repeat(127));
     let host = |n: usize| format!("{}.io/app", "h".repeat(n - 3));
     for (fits, not) in [
-        (
-            format!("reg.io/{}", path("a")),
-            format!("reg.io/{}", path("aa")),
-        ),
+        (format!("reg.io/{}", path("a")), format!("reg.io/{}", path("aa"))),
         (path("a"), path("aa")),
         ("a".repeat(255 - 8), "a".repeat(256 - 8)),
-        (
-            format!("app:{}", "t".repeat(128)),
-            format!("app:{}", "t".repeat(129)),
-        ),
+        (format!("app:{}", "t".repeat(128)), format!("app:{}", "t".repeat(129))),
         (host(255), host(256)),
     ] {
         assert!(Reference::parse(&fits).is_ok(), "{fits}");
         assert!(Reference::parse(&not).is_err(), "{not}");
     }
-    let longest = format!(
-        "{}/{}:{}@{DIGEST}",
-        "h.".repeat(127) + "h",
-        path("a"),
-        "t".repeat(128)
-    );
+    let longest = format!("{}/{}:{}@{DIGEST}", "h.".repeat(127) + "h", path("a"), "t".repeat(128));
     assert_eq!(longest.len(), MAX_REFERENCE);
     assert_eq!(Reference::parse(&longest).unwrap().to_string(), longest);
 }

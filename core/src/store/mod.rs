@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What is kept on disk, in Docker's own layout and place: the metadata cache.
+//!
+//! Docker and `notary` use the same files without locks, and replace a file by
+//! deleting it first. So whoever reads must bear with a file that is missing,
+//! cut short or newer than its neighbours: what is read here is untrusted until
+//! the trusted set has checked it. Among users of this library, what one of
+//! them stored is seen as a whole or not at all, whoever is killed meanwhile.
+
+mod cache;
+mod disk;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cache::{Store, View};
