@@ -1,6 +1,7 @@
 //! The settings of a client, and their defaults: Docker's.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Client;
@@ -14,10 +15,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How many repositories are asked for at a time.
 const PARALLELISM: usize = 8;
 
-type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
+pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Settings of a [`Client`] in the making.
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct ClientBuilder {
     trust_dir: Option<PathBuf>,
@@ -85,7 +86,7 @@ impl ClientBuilder {
 
     /// What the time is. Default: the system's clock.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Some(Box::new(now));
+        self.clock = Some(Arc::new(now));
         self
     }
 
@@ -141,7 +142,7 @@ impl ClientBuilder {
             remotes: Remotes::new(self.remote)?,
             pinning: self.pinning.unwrap_or_else(Pinning::trust_on_first_use),
             policy: self.policy,
-            clock: self.clock.unwrap_or_else(|| Box::new(SystemTime::now)),
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemTime::now)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             offline_max_age: self.offline_max_age,
             require_fresh: self.require_fresh,

@@ -40,7 +40,7 @@ pub struct SignedTag {
     pub tag: String,
     /// Hex digits of the SHA-256, without `sha256:`.
     pub digest: String,
-    /// Names of the signers, or `Repo Admin` alone.
+    /// Names of the signers in the order of the metadata, or `Repo Admin` alone.
     pub signers: Vec<String>,
 }
 
@@ -69,7 +69,8 @@ impl Inspection {
     pub(super) fn of(name: &str, reference: &Reference, set: &TrustedSet) -> Self {
         Self {
             name: name.to_owned(),
-            signed_tags: signed_tags(set, reference.tag()),
+            // As in Docker, beside a digest the tag is not looked at.
+            signed_tags: signed_tags(set, reference.tag().filter(|_| reference.digest().is_none())),
             signers: signers(set),
             administrative_keys: [("Root", role::ROOT), ("Repository", role::TARGETS)]
                 .map(|(name, role)| {
@@ -94,7 +95,9 @@ impl Inspection {
             out += &format!("\nSignatures for {}\n\n", self.name);
             let rows = self.signed_tags.iter().map(|tag| {
                 let admin_only = tag.signers == [REPO_ADMIN];
-                let signers = if admin_only { format!("({REPO_ADMIN})") } else { tag.signers.join(", ") };
+                let mut signers = tag.signers.clone();
+                signers.sort();
+                let signers = if admin_only { format!("({REPO_ADMIN})") } else { signers.join(", ") };
                 [tag.tag.clone(), tag.digest.clone(), signers]
             });
             out += &table(["SIGNED TAG", "DIGEST", "SIGNERS"], rows.collect());
@@ -104,7 +107,8 @@ impl Inspection {
             let mut signers: Vec<&Signer> = self.signers.iter().collect();
             signers.sort_by(|a, b| natural(&a.name, &b.name));
             let rows = signers.into_iter().map(|signer| {
-                let mut ids: Vec<String> = signer.keys.iter().map(|key| key.id.chars().take(12).collect()).collect();
+                let mut ids: Vec<String> =
+                    signer.keys.iter().map(|key| key.id.chars().take(12).collect()).collect();
                 ids.sort();
                 [signer.name.clone(), ids.join(", ")]
             });
@@ -132,66 +136,82 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
         log::error!("an inspection cannot be written as JSON: {error}");
     }
     // These occur in strings only, where Go writes them as escapes.
-    let escapes = [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")];
-    escapes.iter().fold(String::from_utf8_lossy(&out).into_owned(), |json, (character, escape)| json.replace(character, escape))
+    let escapes = [
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u{2028}", "\\u2028"),
+        ("\u{2029}", "\\u2029"),
+    ];
+    escapes.iter().fold(String::from_utf8_lossy(&out).into_owned(), |json, (character, escape)| {
+        json.replace(character, escape)
+    })
 }
 
-/// Tags that `targets/releases` or `targets` carries, with the other roles that
-/// list the same digest.
+/// One row for each tag and digest that `targets/releases` or `targets` lists,
+/// with the other roles that list the same.
+///
+/// As in Docker, paths of delegations count only if one tag is asked for.
 fn signed_tags(set: &TrustedSet, only: Option<&str>) -> Vec<SignedTag> {
-    let mut found: BTreeMap<(String, String), ()> = BTreeMap::new();
-    for name in [role::RELEASES, role::TARGETS] {
-        let Some(targets) = set.targets(name) else { continue };
-        for (tag, target) in targets.iter() {
-            let admitted = set.walk(Some(&tag), None).any(|admitted| admitted == name);
-            if let Some(sha256) = target.sha256
-                && admitted
-                && only.is_none_or(|only| only == tag)
-            {
-                found.insert((tag, hex(&sha256)), ());
+    let roles: Vec<&str> = set.walk(only, None).collect();
+    let (releasing, signing): (Vec<&str>, Vec<&str>) =
+        roles.into_iter().partition(|name| [role::RELEASES, role::TARGETS].contains(name));
+
+    let mut rows: BTreeMap<(String, Option<Vec<u8>>), Vec<String>> = BTreeMap::new();
+    for name in releasing {
+        rows.extend(listed(set, name, only).map(|row| (row, Vec::new())));
+    }
+    for name in signing {
+        for row in listed(set, name, only) {
+            if let Some(signers) = rows.get_mut(&row) {
+                signers.push(signer_name(name).to_owned());
             }
         }
     }
-    let mut tags: Vec<SignedTag> = found
-        .into_keys()
-        .map(|(tag, digest)| {
-            let mut signers = signers_of(set, &tag, &digest);
+    let mut tags: Vec<SignedTag> = rows
+        .into_iter()
+        .map(|((tag, sha256), mut signers)| {
             if signers.is_empty() {
                 signers.push(REPO_ADMIN.into());
             }
-            SignedTag { tag, digest, signers }
+            // A target may have other hashes only.
+            SignedTag { tag, digest: sha256.map(|sha256| hex(&sha256)).unwrap_or_default(), signers }
         })
         .collect();
     tags.sort_by(|a, b| natural(&a.tag, &b.tag));
     tags
 }
 
-fn signers_of(set: &TrustedSet, tag: &str, digest: &str) -> Vec<String> {
-    let lists = |name: &&str| {
-        let target = set.targets(name).and_then(|targets| targets.get(tag));
-        target.and_then(|target| target.sha256).is_some_and(|sha256| hex(&sha256) == digest)
-    };
-    let mut signers: Vec<String> = set
-        .walk(Some(tag), None)
-        .filter(|name| *name != role::RELEASES)
-        .filter(lists)
-        .filter_map(|name| name.strip_prefix("targets/").map(str::to_owned))
-        .collect();
-    signers.sort();
-    signers
+/// The tags of a role, or the only one that is wanted, with their SHA-256.
+fn listed<'a>(
+    set: &'a TrustedSet,
+    name: &str,
+    only: Option<&'a str>,
+) -> impl Iterator<Item = (String, Option<Vec<u8>>)> + 'a {
+    let targets = set.targets(name);
+    let found = only.and_then(|tag| Some((tag.to_owned(), targets?.get(tag)?)));
+    let all = targets.filter(|_| only.is_none()).into_iter().flat_map(|targets| targets.iter());
+    found.into_iter().chain(all).map(|(tag, target)| (tag, target.sha256))
+}
+
+fn signer_name(role: &str) -> &str {
+    role.strip_prefix("targets/").unwrap_or(role)
 }
 
 fn signers(set: &TrustedSet) -> Vec<Signer> {
-    let declared = set.walk(None, None).filter_map(|name| set.targets(name)).flat_map(|targets| &targets.delegations);
+    let declared =
+        set.walk(None, None).filter_map(|name| set.targets(name)).flat_map(|targets| &targets.delegations);
     let mut signers: Vec<Signer> = declared
         .filter(|declared| declared.name != role::RELEASES)
         .map(|declared| Signer {
-            name: declared.name.strip_prefix("targets/").unwrap_or(&declared.name).to_owned(),
+            name: signer_name(&declared.name).to_owned(),
             keys: declared
                 .keys
                 .keys
                 .iter()
-                .map(|(listed, key)| SignerKey { id: key.canonical_id().unwrap_or_else(|| listed.clone()).to_string() })
+                .map(|(listed, key)| SignerKey {
+                    id: key.canonical_id().unwrap_or_else(|| listed.clone()).to_string(),
+                })
                 .collect(),
         })
         .collect();
@@ -219,20 +239,21 @@ fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     out
 }
 
-/// Order in which people count: digits are compared as numbers.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a_rest, mut b_rest) = (a, b);
+/// Order in which people count: runs of digits are compared as numbers, and
+/// come before other characters.
+fn natural(mut a: &str, mut b: &str) -> Ordering {
     loop {
-        let (a_chunk, b_chunk) = (take_chunk(&mut a_rest), take_chunk(&mut b_rest));
-        if a_chunk.is_empty() || b_chunk.is_empty() {
-            return a_chunk.len().cmp(&b_chunk.len()).then_with(|| a.cmp(b));
+        let (x, y) = (take_chunk(&mut a), take_chunk(&mut b));
+        if x.is_empty() || y.is_empty() {
+            return x.len().cmp(&y.len());
         }
-        let is_number = |chunk: &str| chunk.starts_with(|c: char| c.is_ascii_digit());
-        let order = if is_number(a_chunk) && is_number(b_chunk) {
-            let (a_digits, b_digits) = (a_chunk.trim_start_matches('0'), b_chunk.trim_start_matches('0'));
-            a_digits.len().cmp(&b_digits.len()).then_with(|| a_digits.cmp(b_digits))
-        } else {
-            a_chunk.cmp(b_chunk)
+        let order = match (is_number(x), is_number(y)) {
+            (true, true) => {
+                let (digits, others) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
+                let by_value = digits.len().cmp(&others.len()).then_with(|| digits.cmp(others));
+                by_value.then(x.len().cmp(&y.len()))
+            }
+            (x_is_number, y_is_number) => y_is_number.cmp(&x_is_number).then_with(|| x.cmp(y)),
         };
         if order != Ordering::Equal {
             return order;
@@ -240,10 +261,13 @@ fn natural(a: &str, b: &str) -> Ordering {
     }
 }
 
+fn is_number(chunk: &str) -> bool {
+    chunk.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// Cuts a run of digits, or of anything else, off the front.
 fn take_chunk<'a>(rest: &mut &'a str) -> &'a str {
-    let digit_first = rest.starts_with(|c: char| c.is_ascii_digit());
-    let end = rest.find(|c: char| c.is_ascii_digit() != digit_first).unwrap_or(rest.len());
+    let end = rest.find(|c: char| c.is_ascii_digit() != is_number(rest)).unwrap_or(rest.len());
     let (chunk, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
     *rest = tail;
     chunk
@@ -255,8 +279,8 @@ mod tests {
 
     #[test]
     fn tags_are_ordered_as_people_count() {
-        let mut tags = ["v10", "v2", "1.10", "latest", "v02", "1.9", "v2-rc1", ""];
+        let mut tags = ["v10", "v2", "1.10", "latest", "v02", "1.9", "v2-rc1", "-1", "v0", "va", ""];
         tags.sort_by(|a, b| natural(a, b));
-        assert_eq!(tags, ["", "1.9", "1.10", "latest", "v02", "v2", "v2-rc1", "v10"]);
+        assert_eq!(tags, ["", "1.9", "1.10", "-1", "latest", "v0", "v2", "v2-rc1", "v02", "v10", "va"]);
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::trust::TrustedSet;
 
 /// Most bytes of metadata that a client keeps in memory between calls.
 const MAX_BYTES: usize = 256 << 20;
+/// Most repositories that a client keeps in memory between calls.
+const MAX_REPOSITORIES: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Memory {
@@ -26,8 +28,8 @@ pub(super) struct Slot {
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) set: Arc<TrustedSet>,
-    pub(super) server: Arc<str>,
     pub(super) fetched: Instant,
+    pub(super) valid_until: SystemTime,
 }
 
 impl Memory {
@@ -41,22 +43,42 @@ impl Memory {
         Arc::clone(slots.entry(gun.to_owned()).or_default())
     }
 
-    /// Keeps a set that the server has just confirmed, and forgets those not
-    /// confirmed for longest if there is too much.
-    pub(super) fn remember(&self, slot: &Slot, set: Arc<TrustedSet>, server: &str) {
-        *slot.known() = Some(Known { set, server: server.into(), fetched: Instant::now() });
+    /// Keeps a set that the server has just confirmed.
+    pub(super) fn remember(&self, slot: &Slot, set: &Arc<TrustedSet>) {
+        let known = Known { set: Arc::clone(set), fetched: Instant::now(), valid_until: set.valid_until() };
+        let previous = slot.known().replace(known);
+        if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.set, set)) {
+            self.make_room();
+        }
+    }
+
+    /// Forgets a repository of which nothing was learned: names are free to make up.
+    pub(super) fn forget_if_empty(&self, gun: &str, slot: &Slot) {
+        if slot.current().is_none() {
+            self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(gun);
+        }
+    }
+
+    /// Forgets the repositories that were not confirmed for longest.
+    fn make_room(&self) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        let mut kept: Vec<(Instant, usize, String)> = slots
+        let mut kept: Vec<(Instant, usize, &String)> = slots
             .iter()
-            .filter_map(|(gun, slot)| slot.current().map(|known| (known.fetched, known.set.bytes(), gun.clone())))
+            .filter_map(|(gun, slot)| slot.current().map(|known| (known.fetched, known.set.bytes(), gun)))
             .collect();
-        kept.sort_by_key(|(fetched, ..)| std::cmp::Reverse(*fetched));
-        let mut bytes = 0;
-        for (index, (_, size, gun)) in kept.iter().enumerate() {
-            bytes += size;
-            if index > 0 && bytes > MAX_BYTES {
-                slots.remove(gun);
-            }
+        kept.sort_unstable_by_key(|(fetched, ..)| std::cmp::Reverse(*fetched));
+        let mut bytes = 0_usize;
+        let forgotten: Vec<String> = kept
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, (_, size, gun))| {
+                bytes = bytes.saturating_add(size);
+                let too_much = index > 0 && (bytes > MAX_BYTES || index >= MAX_REPOSITORIES);
+                too_much.then(|| gun.clone())
+            })
+            .collect();
+        for gun in forgotten {
+            slots.remove(&gun);
         }
     }
 }

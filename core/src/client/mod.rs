@@ -6,20 +6,21 @@ mod inspect;
 mod memory;
 mod update;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use config::ClientBuilder;
 pub use image::VerifiedImage;
 pub use inspect::{Inspection, SignedTag, Signer, SignerKey, inspections_to_json};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::reference::Reference;
 use crate::remote::Remotes;
 use crate::store::Store;
 use crate::trust::{Pinning, Policy, TrustedSet};
 use memory::{Memory, Slot};
+use update::Updated;
 
 /// Verifies image tags in the caller's process.
 ///
@@ -31,7 +32,7 @@ pub struct Client {
     remotes: Remotes,
     pinning: Pinning,
     policy: Policy,
-    clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    clock: config::Clock,
     timeout: Duration,
     offline_max_age: Duration,
     require_fresh: bool,
@@ -42,7 +43,6 @@ pub struct Client {
 /// What is trusted of a repository at one moment.
 pub(crate) struct Trusted {
     set: Arc<TrustedSet>,
-    server: String,
     /// False if the server could not be asked.
     fresh: bool,
 }
@@ -60,26 +60,17 @@ impl Client {
     /// match; with a digest alone, some tag that counts must have it.
     ///
     /// # Errors
-    /// Every [`Error`] but `Ok` means: do not use the image. [`Error::is_refusal`]
+    /// Whatever the error, do not use the image. [`Error::is_refusal`](crate::Error::is_refusal)
     /// tells a "no" from "could not be decided".
     pub fn verify(&self, reference: &str) -> Result<VerifiedImage> {
-        let reference = Reference::parse(reference)?;
-        let trusted = self.trusted(&reference, Instant::now())?;
-        VerifiedImage::decide(&reference, &trusted, &self.policy)
+        self.verify_since(reference, Instant::now())
     }
 
     /// [`Client::verify`] for many references, several at a time, each
     /// repository fetched once. The results stand in the order of the references.
     pub fn verify_many<R: AsRef<str> + Sync>(&self, references: &[R]) -> Vec<Result<VerifiedImage>> {
         let started = Instant::now();
-        self.in_parallel(references.len(), |index| {
-            let Some(reference) = references.get(index) else {
-                return Err(Error::Internal { reason: "no such reference".into() });
-            };
-            let reference = Reference::parse(reference.as_ref())?;
-            let trusted = self.trusted(&reference, started)?;
-            VerifiedImage::decide(&reference, &trusted, &self.policy)
-        })
+        self.in_parallel(references, |reference| self.verify_since(reference.as_ref(), started))
     }
 
     /// What `docker trust inspect` shows of a repository (`registry/repository`)
@@ -93,19 +84,23 @@ impl Client {
         Ok(Inspection::of(reference, &parsed, &trusted.set))
     }
 
-    fn in_parallel<T: Send>(&self, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    fn verify_since(&self, reference: &str, started: Instant) -> Result<VerifiedImage> {
+        let reference = Reference::parse(reference)?;
+        let trusted = self.trusted(&reference, started)?;
+        VerifiedImage::decide(&reference, &trusted, &self.policy)
+    }
+
+    fn in_parallel<I: Sync, T: Send>(&self, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let worker = || {
             let mut done = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    return done;
-                }
-                done.push((index, work(index)));
+                let Some(item) = items.get(index) else { return done };
+                done.push((index, work(item)));
             }
         };
-        let helpers = self.parallelism.min(count).saturating_sub(1);
+        let helpers = self.parallelism.min(items.len()).saturating_sub(1);
         let mut results = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..helpers).map(|_| scope.spawn(worker)).collect();
             let mut results = worker();
@@ -121,19 +116,18 @@ impl Client {
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// The trusted metadata of a reference's repository, fetched not before
-    /// `started` unless the offline age allows it.
+    /// The trusted metadata of a reference's repository, confirmed by the server
+    /// not before `started` unless the offline age allows it.
     fn trusted(&self, reference: &Reference, started: Instant) -> Result<Trusted> {
         let now = (self.clock)();
+        let deadline = Instant::now() + self.timeout;
         let slot = self.memory.slot(reference.gun());
-        let recent = |oldest: Instant| self.remembered(&slot, oldest, now);
-        if let Some(oldest) = started.checked_sub(self.offline_max_age)
-            && let Some(trusted) = recent(oldest)
-        {
+        let recent = |oldest: Instant| remembered(&slot, oldest, now);
+        if let Some(trusted) = started.checked_sub(self.offline_max_age).and_then(recent) {
             return Ok(trusted);
         }
         // One thread asks the server; those that wait take its answer.
-        let _turn = slot.update.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = slot.update.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trusted) = recent(started) {
             return Ok(trusted);
         }
@@ -144,19 +138,20 @@ impl Client {
             remote: &remote,
             pins: &self.pinning,
             now,
-            deadline: started + self.timeout,
+            deadline,
             require_fresh: self.require_fresh,
         };
-        let updated = update.run(slot.current().map(|known| known.set))?;
-        if updated.fresh {
-            self.memory.remember(&slot, Arc::clone(&updated.set), remote.url());
+        let updated = update.run(slot.current().map(|known| known.set));
+        match &updated {
+            Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set),
+            _ => self.memory.forget_if_empty(reference.gun(), &slot),
         }
-        Ok(Trusted { set: updated.set, server: remote.url().to_owned(), fresh: updated.fresh })
+        updated.map(|Updated { set, fresh }| Trusted { set, fresh })
     }
+}
 
-    fn remembered(&self, slot: &Slot, oldest: Instant, now: SystemTime) -> Option<Trusted> {
-        let known = slot.current()?;
-        let usable = known.fetched >= oldest && now <= known.set.valid_until();
-        usable.then(|| Trusted { set: known.set, server: known.server.to_string(), fresh: true })
-    }
+fn remembered(slot: &Slot, oldest: Instant, now: SystemTime) -> Option<Trusted> {
+    let known = slot.current()?;
+    let usable = known.fetched >= oldest && now <= known.valid_until;
+    usable.then_some(Trusted { set: known.set, fresh: true })
 }

@@ -3,6 +3,7 @@
 //! try after a root refresh.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -89,6 +90,8 @@ impl Update<'_> {
             // That the root could not be had is not what is wrong.
             Err(second) => return Err(if second.is_refusal() { second } else { first }),
         };
+        // From here on the old keys are worth nothing, whatever becomes of the rest.
+        self.store_root(&newest);
         let mut set = TrustedSet::new(Arc::new(newest));
         pass.run(&mut set, timestamp)?;
         Ok(self.finish(set, &pass.downloaded, &cache, true))
@@ -100,22 +103,33 @@ impl Update<'_> {
         let root_changed = cache.root.as_deref() != Some(set.root().file());
         let changed = root_changed.then_some(role::ROOT).into_iter().chain(downloaded.iter().map(String::as_str));
         let files: Vec<(&str, &[u8])> = changed.filter_map(|name| Some((name, set.file(name)?))).collect();
-        if !files.is_empty()
-            && let Err(error) = self.store.commit(self.gun, &files, &|view| self.is_newer(view, &set))
-        {
-            log::warn!("{error}; what was verified is not cached");
+        if !files.is_empty() {
+            self.commit(&files, &|view| {
+                let cached = |name: &str| view.read(name, MAX_FILE_BYTES).ok().flatten();
+                self.has_newer_root(view, set.root())
+                    || Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
+            });
         }
         Updated { set: Arc::new(set), fresh }
     }
 
-    /// True if the cache holds newer trust data by now: another process was faster.
-    fn is_newer(&self, view: &View, set: &TrustedSet) -> bool {
-        let cached = |name: &str| view.read(name, MAX_FILE_BYTES).ok().flatten();
-        let newer_root = cached(role::ROOT).filter(|file| file != set.root().file()).is_some_and(|file| {
-            TrustedRoot::accept(self.gun, file, Some(set.root()), None, Expiry::Ignored, self.now)
-                .is_ok_and(|root| root.version() > set.root().version())
-        });
-        newer_root || Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
+    fn store_root(&self, root: &TrustedRoot) {
+        self.commit(&[(role::ROOT, root.file())], &|view| self.has_newer_root(view, root));
+    }
+
+    /// Stores files unless another process has stored newer ones by now.
+    fn commit(&self, files: &[(&str, &[u8])], is_newer: &dyn Fn(&View) -> bool) {
+        if let Err(error) = self.store.commit(self.gun, files, is_newer) {
+            log::warn!("{error}; what was verified is not cached");
+        }
+    }
+
+    fn has_newer_root(&self, view: &View, root: &TrustedRoot) -> bool {
+        let cached = view.read(role::ROOT, MAX_ROOT_BYTES).ok().flatten().filter(|file| file != root.file());
+        cached.is_some_and(|file| {
+            TrustedRoot::accept(self.gun, file, Some(root), None, Expiry::Ignored, self.now)
+                .is_ok_and(|cached| cached.version() > root.version())
+        })
     }
 
     /// The root to start from, and the root that this machine has seen before.
@@ -132,13 +146,14 @@ impl Update<'_> {
             Err(error) => error,
         };
         let known = accept(None, Expiry::Ignored).map_err(|error| Error::StoreError {
-            path: format!("{}/root.json", self.gun),
+            path: cache.root_path.display().to_string(),
             reason: format!("the cached root is damaged ({error}); remove it only if the next root may be trusted on first use"),
         })?;
         // Notary would try the newest root against the cached one only. The
         // chain of versions proves as much as if it had been followed in time.
         log::debug!("the cached root cannot be used: {refusal}");
         let newest = self.newest_root(Some(&known), None)?;
+        self.store_root(&newest);
         Ok((Some(Arc::new(known)), Arc::new(newest)))
     }
 
@@ -233,6 +248,7 @@ impl Update<'_> {
 /// The repository's files on disk.
 struct Cache<'a> {
     update: &'a Update<'a>,
+    root_path: PathBuf,
     root: Option<Vec<u8>>,
     timestamp: Option<Vec<u8>>,
     snapshot: Option<Vec<u8>>,
@@ -243,6 +259,7 @@ impl<'a> Cache<'a> {
         let view = update.store.view(update.gun)?;
         Ok(Self {
             update,
+            root_path: view.path(role::ROOT),
             root: view.read(role::ROOT, MAX_ROOT_BYTES)?,
             timestamp: view.read(role::TIMESTAMP, MAX_TIMESTAMP_BYTES)?,
             snapshot: view.read(role::SNAPSHOT, MAX_FILE_BYTES)?,

@@ -282,3 +282,85 @@ fn read_signatures(canonical: &[u8]) -> Result<Vec<Signature>, Malformed> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str) -> Result<Envelope, Malformed> {
+        Envelope::read(file.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn what_is_signed_is_the_canonical_form() {
+        let canonical = r#"{"_type":"Targets","version":1}"#;
+        for file in [
+            r#"{"signed":{"_type":"Targets","version":1},"signatures":[]}"#,
+            "{\"signatures\":null,\n \"signed\":{\"version\":1, \"_type\":\"Targets\"}}\n",
+            r#"{"signed":{"version":1,"_type":"\u0054argets"}}"#,
+        ] {
+            let envelope = read(file).unwrap();
+            assert_eq!(envelope.signed(), canonical.as_bytes(), "{file}");
+            assert_eq!(envelope.kind().unwrap(), "Targets");
+            assert_eq!(envelope.file(), file.as_bytes());
+        }
+    }
+
+    #[test]
+    fn ambiguous_envelopes_are_refused() {
+        for file in [
+            r#"{"signed":{},"signed":{}}"#,
+            r#"{"signed":{},"Signed":{}}"#,
+            r#"{"signed":{},"signatures":[],"signatures":[]}"#,
+            r#"{"signed":{},"SIGNATURES":[]}"#,
+            r#"{"signed":{},"other":{"b":1,"a":1,"b":2}}"#,
+            r#"{"signed":{"a":1,"a":1}}"#,
+            r#"{"signed":{"b":1,"a":1,"b":1}}"#,
+            r#"{"signed":{},"signatures":[{"keyid":"a","KeyID":"b"}]}"#,
+            r#"{"signed":{}} {}"#,
+            r#"{"signatures":[]}"#,
+            r#"{"signed":[]}"#,
+            r#"{"signed":null}"#,
+        ] {
+            assert!(read(file).is_err(), "{file}");
+        }
+    }
+
+    #[test]
+    fn methods_are_read_in_lower_case() {
+        let envelope = read(r#"{"signed":{},"signatures":[{"keyid":"a","method":"ECDSA","sig":"AAA="}]}"#).unwrap();
+        assert_eq!(envelope.signatures[0].method, "ecdsa");
+        assert_eq!(envelope.signatures[0].bytes, [0, 0]);
+    }
+
+    #[test]
+    fn signatures_end_at_the_limit() {
+        let file = |count| format!(r#"{{"signed":{{}},"signatures":[{}]}}"#, vec![r#"{"keyid":"a"}"#; count].join(","));
+        assert_eq!(read(&file(MAX_SIGNATURES)).unwrap().signatures.len(), MAX_SIGNATURES);
+        assert!(read(&file(MAX_SIGNATURES + 1)).is_err());
+    }
+
+    #[test]
+    fn the_usual_shape_of_a_target_is_recognised_and_nothing_else() {
+        let hash = "WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=";
+        let plain = |text: String| plain_target((text + ",").as_bytes());
+        let usual = format!(r#"{{"hashes":{{"sha256":"{hash}"}},"length":1570}}"#);
+        assert_eq!(plain(usual.clone()), Some(usual.len()));
+        let both = format!(r#"{{"hashes":{{"sha256":"{hash}","sha512":"{}A=="}},"length":0}}"#, "A".repeat(85));
+        assert_eq!(plain(both.clone()), Some(both.len()));
+        for odd in [
+            usual.replace("1570", "01"),
+            usual.replace("1570", "-1"),
+            usual.replace("1570", "1.5"),
+            usual.replace("1570", "9999999999999999"),
+            usual.replace("gM=", "gN="),
+            usual.replace("gM=", "gMM"),
+            usual.replace("WJG1", "WJ-1"),
+            usual.replace("sha256", "sha255"),
+            usual.replace(",\"length", ", \"length"),
+            both.replace("A==", "B=="),
+        ] {
+            assert_eq!(plain(odd.clone()), None, "{odd}");
+        }
+    }
+}

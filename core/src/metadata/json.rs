@@ -627,3 +627,111 @@ pub(crate) fn text(content: &[u8]) -> Result<Cow<'_, str>> {
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|e| invalid(e.utf8_error()))?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(json: &str) -> Result<String> {
+        canonical_form(json.as_bytes()).map(|text| String::from_utf8(text.into_owned()).unwrap())
+    }
+
+    #[test]
+    fn a_canonical_text_is_not_copied() {
+        for json in ["{}", "[]", "null", r#"{"":1,"B":true,"a":"<\"\\>","aa":[],"é":-7}"#] {
+            assert!(matches!(canonical_form(json.as_bytes()).unwrap(), Cow::Borrowed(_)), "{json}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_brought_into_canonical_form() {
+        for (json, expected) in [
+            (" { } ", "{}"),
+            (r#"{"b":1, "a":2}"#, r#"{"a":2,"b":1}"#),
+            ("[1,\n2]", "[1,2]"),
+            (r#""\u003c\/\u00e9\ud83d\ude00""#, "\"</é😀\""),
+            (r#""\n\t\u0000\b\f\r""#, "\"\n\t\0\u{8}\u{c}\r\""),
+            (r#""\u0022\u005c""#, r#""\"\\""#),
+            (r#"{"\u0061":{"z":1,"b":[{"y":1,"x":2}]}}"#, r#"{"a":{"b":[{"x":2,"y":1}],"z":1}}"#),
+        ] {
+            assert_eq!(canonical(json).unwrap(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn keys_are_ordered_by_their_utf8_bytes() {
+        let json = "{\"\u{1f600}\":1,\"\u{ffff}\":1,\"é\":1,\"b\":1,\"aa\":1,\"a\":1,\"B\":1,\"\":1}";
+        let expected = "{\"\":1,\"B\":1,\"a\":1,\"aa\":1,\"b\":1,\"é\":1,\"\u{ffff}\":1,\"\u{1f600}\":1}";
+        assert_eq!(canonical(json).unwrap(), expected);
+        // Escaped, `"` (0x22) would come after `A` (0x41) as a backslash (0x5c).
+        assert_eq!(canonical(r#"{"A":1,"\"":2}"#).unwrap(), r#"{"\"":2,"A":1}"#);
+        assert!(matches!(canonical_form(br#"{"\"":2,"A":1}"#).unwrap(), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_has_two_readings_is_refused() {
+        for json in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":1}"#,
+            r#"{"b":1,"a":1,"b":1}"#,
+            r#"{"x":{"b":1,"a":1,"b":1}}"#,
+            "1.0",
+            "1e3",
+            "-0",
+            "9007199254740993",
+            "99999999999999999999999",
+            r#""\ud800""#,
+            r#""\udc00\ud800""#,
+            r#""\ud800\u0041""#,
+        ] {
+            assert!(canonical(json).is_err(), "{json}");
+        }
+        assert!(canonical_form(b"\"\xff\"").is_err());
+        assert_eq!(canonical("-9007199254740992").unwrap(), "-9007199254740992");
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for json in [
+            "", " ", "{", "}", "[1,]", "[,1]", "{,}", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, "{a:1}", "nul", "truefalse",
+            "01", "-", "+1", ".5", "\"", "\"\\\"", "\"\n\"", "\"\\x\"", "\"\\u12g4\"", "1 2", "{}x", "\u{feff}{}", "'a'",
+        ] {
+            assert!(canonical(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_ends_at_the_limit() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(canonical(&nested(MAX_DEPTH as usize)).is_ok());
+        assert!(canonical(&nested(MAX_DEPTH as usize + 1)).is_err());
+        assert!(canonical(&"[".repeat(100_000)).is_err());
+        assert!(canonical(&"{\"a\":".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn member_names_that_go_would_fold_are_refused() {
+        for name in ["Signed", "SIGNED", "\u{17f}igned"] {
+            assert!(check_member_name(name, &["signed"]).is_err(), "{name}");
+        }
+        assert!(check_member_name("\u{212a}eys", &["keys"]).is_err());
+        for name in ["signed", "assigned", "x"] {
+            assert!(check_member_name(name, &["signed"]).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_scanner_skips_eight_bytes_at_a_time_without_missing_any() {
+        for position in 0..24 {
+            for byte in 0..=255u8 {
+                let mut text = vec![b'x'; 24];
+                text[position] = byte;
+                let mut json = vec![b'"'];
+                json.extend_from_slice(&text);
+                json.push(b'"');
+                let expected = !matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x80..);
+                assert_eq!(canonical_form(&json).is_ok(), expected, "byte {byte:#x} at {position}");
+            }
+        }
+    }
+}
