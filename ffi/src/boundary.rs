@@ -1,0 +1,223 @@
+//! Where C meets Rust: arguments in, results out, and no panic across.
+
+use std::any::Any;
+use std::ffi::{CStr, CString, c_char};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// A place of the caller's for an object that it then owns. What stood there
+/// before is overwritten and not dropped: it may never have been initialised.
+pub(crate) type Output<'a, T> = Option<&'a mut MaybeUninit<Option<Box<T>>>>;
+
+/// Runs the body of an exported function. A panic ends here.
+pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T> {
+    // What a body may leave half done is safe to use: settings are assigned
+    // whole, and core's locks do not care who panicked.
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| Error::internal(message_of(&*panic)))
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+}
+
+/// Runs a body that can fail, and hands out its error.
+pub(crate) fn attempt(error: Output<'_, Error>, body: impl FnOnce() -> Result<()>) -> Status {
+    let failure = guard(body).flatten().err();
+    let status = failure.as_ref().map_or(Status::OK, Error::status);
+    if let Some(error) = error {
+        error.write(failure.map(Box::new));
+    }
+    status
+}
+
+/// Runs a body that makes an object, and hands out the object or the error.
+pub(crate) fn create<T>(
+    output: Output<'_, T>,
+    error: Output<'_, Error>,
+    body: impl FnOnce() -> Result<T>,
+) -> Status {
+    let mut made = None;
+    let has_output = output.is_some();
+    let status = attempt(error, || {
+        if !has_output {
+            return Err(Error::argument("the output is NULL"));
+        }
+        made = Some(Box::new(body()?));
+        Ok(())
+    });
+    if let Some(output) = output {
+        output.write(made);
+    }
+    status
+}
+
+/// Runs a body that makes an object or an error for each of `count` places.
+/// The status is that of the first error.
+///
+/// # Safety
+/// Each array is NULL or has `count` places, and nobody else uses it meanwhile.
+pub(crate) unsafe fn create_all<T>(
+    count: usize,
+    outputs: *mut Option<Box<T>>,
+    errors: *mut Option<Box<Error>>,
+    body: impl FnOnce() -> Result<Vec<Result<T>>>,
+) -> Status {
+    // SAFETY: as the caller promises.
+    let (outputs, errors) = unsafe { (places(outputs, count), places(errors, count)) };
+    let run = || {
+        outputs.fill_with(|| MaybeUninit::new(None));
+        errors.fill_with(|| MaybeUninit::new(None));
+        if outputs.len() < count {
+            return Err(Error::argument("the output is NULL"));
+        }
+        let mut status = Status::OK;
+        for (index, result) in body()?.into_iter().enumerate() {
+            match result {
+                Ok(object) => drop(outputs[index].write(Some(Box::new(object)))),
+                Err(error) => {
+                    status = if status == Status::OK { error.status() } else { status };
+                    if let Some(place) = errors.get_mut(index) {
+                        place.write(Some(Box::new(error)));
+                    }
+                }
+            }
+        }
+        Ok(status)
+    };
+    guard(run).flatten().unwrap_or_else(|error| {
+        // No result for any: what went wrong holds for all of them.
+        outputs.fill_with(|| MaybeUninit::new(None));
+        errors.fill_with(|| MaybeUninit::new(Some(Box::new(error.clone()))));
+        error.status()
+    })
+}
+
+/// # Safety
+/// As for [`create_all`].
+unsafe fn places<'a, T>(array: *mut Option<Box<T>>, count: usize) -> &'a mut [MaybeUninit<Option<Box<T>>>] {
+    if array.is_null() {
+        return &mut [];
+    }
+    // SAFETY: there are `count` places, as the caller promises, and
+    // `MaybeUninit` allows for what they hold.
+    unsafe { std::slice::from_raw_parts_mut(array.cast(), count) }
+}
+
+/// Reads something of an object; `missing` for NULL.
+pub(crate) fn read<T, R: Copy>(object: Option<&T>, missing: R, get: impl FnOnce(&T) -> R) -> R {
+    guard(|| object.map_or(missing, get)).unwrap_or(missing)
+}
+
+/// Reads a string that belongs to an object; NULL where there is none.
+pub(crate) fn read_text<T>(object: Option<&T>, get: impl FnOnce(&T) -> Option<&CString>) -> *const c_char {
+    read(object, ptr::null(), |object| get(object).map_or(ptr::null(), |text| text.as_ptr()))
+}
+
+/// Ends an object.
+pub(crate) fn free<T>(object: Option<Box<T>>) {
+    // A panic in a destructor: the memory may be lost, and there is nobody to tell.
+    let _ = guard(|| drop(object));
+}
+
+/// A string of the caller's, `const char *`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    pointer: *const c_char,
+    of: PhantomData<&'a CStr>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn read(self, name: &str) -> Result<&'a str> {
+        if self.pointer.is_null() {
+            return Err(Error::argument(&format!("{name} is NULL")));
+        }
+        // SAFETY: only C code makes a `Text`; by the header's contract it is NULL
+        // or a NUL-terminated string that nobody changes during the call.
+        let text = unsafe { CStr::from_ptr(self.pointer) };
+        text.to_str().map_err(|_| Error::argument(&format!("{name} is not UTF-8")))
+    }
+}
+
+/// An array of the caller's strings, `const char *const *`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct TextArray<'a> {
+    pointer: *const Text<'a>,
+    of: PhantomData<&'a [Text<'a>]>,
+}
+
+impl<'a> TextArray<'a> {
+    pub(crate) fn read(self, count: usize, name: &str) -> Result<Vec<Result<&'a str>>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if self.pointer.is_null() {
+            return Err(Error::argument(&format!("{name} is NULL")));
+        }
+        // SAFETY: only C code makes a `TextArray`; by the header's contract it is
+        // NULL or holds `count` strings, and nobody changes it during the call.
+        let texts = unsafe { std::slice::from_raw_parts(self.pointer, count) };
+        let read = |(index, text): (usize, &Text<'a>)| text.read(&format!("{name}[{index}]"));
+        Ok(texts.iter().enumerate().map(read).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_error_and_no_object() {
+        let (mut made, mut error) = (MaybeUninit::<Option<Box<u8>>>::uninit(), MaybeUninit::uninit());
+        let status = create(Some(&mut made), Some(&mut error), || panic!("boom {}", 1));
+        assert_eq!(status, Status::INTERNAL);
+        // SAFETY: `create` writes both.
+        let (made, error) = unsafe { (made.assume_init(), error.assume_init()) };
+        assert!(made.is_none());
+        assert_eq!(error.unwrap().message(), c"internal error: boom 1");
+        assert_eq!(read(Some(&1), 7, |_| panic!("boom")), 7);
+        assert_eq!(read_text(Some(&1), |_| panic!("boom")), ptr::null());
+    }
+
+    #[test]
+    fn a_panic_without_text_and_one_in_a_destructor_end_here_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("boom");
+            }
+        }
+        assert_eq!(attempt(None, || std::panic::panic_any(1)), Status::INTERNAL);
+        free(Some(Box::new(Bomb)));
+    }
+
+    #[test]
+    fn each_place_gets_an_object_or_an_error_and_after_a_panic_an_error() {
+        let (mut objects, mut errors) = ([None, None], [None, None]);
+        let mut run = |body: fn() -> Result<Vec<Result<u8>>>| {
+            // SAFETY: both have two places.
+            let status = unsafe { create_all(2, objects.as_mut_ptr(), errors.as_mut_ptr(), body) };
+            let failures = errors.each_mut().map(|error| error.take().map(|error| error.status()));
+            (status, objects.each_mut().map(|object| object.take().map(|object| *object)), failures)
+        };
+        let argument = Some(Status::INVALID_ARGUMENT);
+        let mixed = run(|| Ok(vec![Err(Error::argument("no")), Ok(7)]));
+        assert_eq!(mixed, (Status::INVALID_ARGUMENT, [None, Some(7)], [argument, None]));
+        let panicked = run(|| panic!("boom"));
+        assert_eq!(panicked, (Status::INTERNAL, [None, None], [Some(Status::INTERNAL); 2]));
+        assert_eq!(run(|| Ok(vec![Ok(1), Ok(2)])), (Status::OK, [Some(1), Some(2)], [None, None]));
+    }
+
+    #[test]
+    fn an_object_without_a_place_for_it_is_not_even_made() {
+        let status = create::<u8>(None, None, || panic!("must not run"));
+        assert_eq!(status, Status::INVALID_ARGUMENT);
+    }
+}

@@ -1,0 +1,105 @@
+//! The client and what it is asked.
+
+use std::mem::MaybeUninit;
+
+use crate::boundary::{Text, TextArray, create, create_all, free};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::inspection::Inspection;
+use crate::status::Status;
+
+/// Verifies images. It keeps connections and what it has verified, so make one
+/// and use it from all threads, at once if you like. Freed with
+/// `tagtrust_client_free`, once no other thread uses it.
+pub struct Client(tagtrust_core::Client);
+
+const _: () = {
+    const fn is_shared_by_threads<T: Send + Sync>() {}
+    is_shared_by_threads::<Client>();
+    is_shared_by_threads::<Image>();
+    is_shared_by_threads::<Inspection>();
+    is_shared_by_threads::<Error>();
+};
+
+fn given(client: Option<&Client>) -> Result<&tagtrust_core::Client> {
+    client.map(|client| &client.0).ok_or_else(|| Error::argument("client is NULL"))
+}
+
+/// Makes a client. The configuration stays the caller's, and later changes to
+/// it do not matter to the client. Nothing is fetched yet.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_client_new(
+    config: Option<&Config>,
+    client: Option<&mut MaybeUninit<Option<Box<Client>>>>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    create(client, error, || Ok(Client(config.ok_or_else(|| Error::argument("config is NULL"))?.client()?)))
+}
+
+/// Frees a client. Images and inspections that it gave stay.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_client_free(client: Option<Box<Client>>) {
+    free(client);
+}
+
+/// The digest that the publisher signed for a reference.
+///
+/// `registry/repository:tag` as Docker reads it, so "alpine" is
+/// `docker.io/library/alpine:latest`. With a digest as well, both must match;
+/// with a digest alone, some tag that counts must have it.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_client_verify(
+    client: Option<&Client>,
+    reference: Text<'_>,
+    image: Option<&mut MaybeUninit<Option<Box<Image>>>>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    create(image, error, || Image::new(given(client)?.verify(reference.read("reference")?)?))
+}
+
+/// As `tagtrust_client_verify` for `count` references, several at a time, each
+/// repository fetched once.
+///
+/// `images` and `errors` (which may be NULL) are arrays of `count` pointers:
+/// after the call `images[i]` is the image of `references[i]` and `errors[i]`
+/// NULL, or the other way round. `TAGTRUST_OK` only if all are trusted, else
+/// the status of the first that is not.
+#[expect(clippy::missing_safety_doc, reason = "what callers must keep to stands in the header")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tagtrust_client_verify_many(
+    client: Option<&Client>,
+    references: TextArray<'_>,
+    count: usize,
+    images: *mut Option<Box<Image>>,
+    errors: *mut Option<Box<Error>>,
+) -> Status {
+    let verify = || verify_many(given(client)?, references.read(count, "references")?);
+    // SAFETY: by the header's contract each array is NULL or has `count` places.
+    unsafe { create_all(count, images, errors, verify) }
+}
+
+/// One result for each reference, in their order.
+fn verify_many(client: &tagtrust_core::Client, references: Vec<Result<&str>>) -> Result<Vec<Result<Image>>> {
+    let readable: Vec<&str> =
+        references.iter().filter_map(|reference| reference.as_ref().ok().copied()).collect();
+    let mut verified = client.verify_many(&readable).into_iter();
+    let results = references.into_iter().map(|reference| {
+        reference?;
+        let result = verified.next().ok_or_else(|| Error::internal("a reference without a result"))?;
+        Image::new(result?)
+    });
+    Ok(results.collect())
+}
+
+/// What `docker trust inspect` shows of a repository (`registry/repository`) or
+/// of one tag in it.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_client_inspect(
+    client: Option<&Client>,
+    reference: Text<'_>,
+    inspection: Option<&mut MaybeUninit<Option<Box<Inspection>>>>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    create(inspection, error, || Inspection::new(&given(client)?.inspect(reference.read("reference")?)?))
+}

@@ -1,0 +1,349 @@
+//! Settings of a client.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tagtrust_core::{ClientBuilder, Pinning, Policy, Rule};
+
+use crate::boundary::{Output, Text, TextArray, attempt, free, guard};
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// Settings of a client; what is not set is as Docker has it. Freed with
+/// `tagtrust_config_free`; one thread at a time may use it.
+#[derive(Default)]
+pub struct Config {
+    builder: ClientBuilder,
+    policy: Policy,
+    pinned_certificates: BTreeMap<String, Vec<String>>,
+    pinned_authorities: BTreeMap<String, Vec<u8>>,
+    trust_on_first_use: Option<bool>,
+}
+
+/// Where a tag is looked for.
+/// cbindgen:rename-all=prefix:TAGTRUST_LOOKUP_
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub enum Lookup {
+    /// As `docker pull`: `targets/releases`, then `targets`, and no other delegation.
+    DOCKER = 0,
+    /// As `notary lookup`: `targets`, then all delegations.
+    NOTARY = 1,
+}
+
+impl Config {
+    pub(crate) fn client(&self) -> Result<tagtrust_core::Client> {
+        let builder = self.builder.clone().policy(self.policy.clone()).pinning(self.pinning()?);
+        Ok(builder.build()?)
+    }
+
+    fn pinning(&self) -> Result<Pinning> {
+        let has_pins = !self.pinned_certificates.is_empty() || !self.pinned_authorities.is_empty();
+        let mut pinning = if self.trust_on_first_use.unwrap_or(!has_pins) {
+            Pinning::trust_on_first_use()
+        } else {
+            Pinning::none()
+        };
+        for (name, key_ids) in &self.pinned_certificates {
+            pinning = pinning.certificates(name, key_ids);
+        }
+        for (prefix, pem) in &self.pinned_authorities {
+            pinning = pinning.authority(prefix, pem.as_slice())?;
+        }
+        Ok(pinning)
+    }
+}
+
+/// Runs the body of a setter.
+fn set(
+    config: Option<&mut Config>,
+    error: Output<'_, Error>,
+    change: impl FnOnce(&mut Config) -> Result<()>,
+) -> Status {
+    attempt(error, || change(config.ok_or_else(|| Error::argument("config is NULL"))?))
+}
+
+/// Runs the body of a setter for something that core's builder has.
+fn build(config: Option<&mut Config>, change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder>) -> Status {
+    set(config, None, |config| {
+        config.builder = change(config.builder.clone())?;
+        Ok(())
+    })
+}
+
+/// A configuration with Docker's defaults.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_new() -> Option<Box<Config>> {
+    guard(Box::default).ok()
+}
+
+/// Frees a configuration.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_free(config: Option<Box<Config>>) {
+    free(config);
+}
+
+/// Directory with the cached metadata. Default: `trust` in Docker's directory.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_trust_dir(config: Option<&mut Config>, path: Text<'_>) -> Status {
+    build(config, |builder| Ok(builder.trust_dir(path.read("path")?)))
+}
+
+/// Docker's directory, with `config.json`, `tls/` and `trust/`. Default:
+/// `$DOCKER_CONFIG`, else `~/.docker`.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_docker_config(config: Option<&mut Config>, path: Text<'_>) -> Status {
+    build(config, |builder| Ok(builder.docker_config(path.read("path")?)))
+}
+
+/// URL of the trust server. Default: `$DOCKER_CONTENT_TRUST_SERVER`, else
+/// `https://notary.docker.io` for Docker Hub and the registry itself for others.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_server(config: Option<&mut Config>, url: Text<'_>) -> Status {
+    build(config, |builder| Ok(builder.server(url.read("url")?)))
+}
+
+/// PEM file with the only CAs that may vouch for the server. Default: the
+/// system's and those in Docker's `tls/` directory.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_ca_file(config: Option<&mut Config>, path: Text<'_>) -> Status {
+    build(config, |builder| Ok(builder.ca_file(path.read("path")?)))
+}
+
+/// PEM files with the certificate and key that the client shows to the server.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_client_cert(
+    config: Option<&mut Config>,
+    certificate: Text<'_>,
+    key: Text<'_>,
+) -> Status {
+    build(config, |builder| Ok(builder.client_cert(certificate.read("certificate")?, key.read("key")?)))
+}
+
+/// User and password. Default: Docker's `config.json` and its helpers.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_credentials(
+    config: Option<&mut Config>,
+    username: Text<'_>,
+    password: Text<'_>,
+) -> Status {
+    build(config, |builder| Ok(builder.credentials(username.read("username")?, password.read("password")?)))
+}
+
+/// How long one verification may take in all. Default: 60 seconds.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_timeout_ms(config: Option<&mut Config>, milliseconds: u64) -> Status {
+    build(config, |builder| Ok(builder.timeout(Duration::from_millis(milliseconds))))
+}
+
+/// How long an answer of the server is taken for the current one, so that no
+/// request is made. Default: zero, ask every time.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_offline_max_age_ms(
+    config: Option<&mut Config>,
+    milliseconds: u64,
+) -> Status {
+    build(config, |builder| Ok(builder.offline_max_age(Duration::from_millis(milliseconds))))
+}
+
+/// Refuse to answer if the server cannot be asked. Default: the cached
+/// timestamp serves until it expires, and `tagtrust_image_fresh` is false.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_require_fresh(config: Option<&mut Config>, required: bool) -> Status {
+    build(config, |builder| Ok(builder.require_fresh(required)))
+}
+
+/// How many repositories `tagtrust_client_verify_many` asks for at a time. Default: 8.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_parallelism(config: Option<&mut Config>, threads: usize) -> Status {
+    build(config, |builder| Ok(builder.parallelism(threads)))
+}
+
+/// Allows `http://` to other machines. Whoever is on the way reads the
+/// credentials and can hold back new trust data.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_danger_plain_http(
+    config: Option<&mut Config>,
+    allowed: bool,
+) -> Status {
+    build(config, |builder| Ok(builder.danger_plain_http(allowed)))
+}
+
+/// Where the time comes from: `now(data)` gives seconds since 1970 in UTC.
+/// Default: the system's clock.
+///
+/// It is called from every thread that uses a client made with this, from
+/// several at once, as long as there is such a client. It must not unwind.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_clock(
+    config: Option<&mut Config>,
+    now: Option<extern "C" fn(data: *mut c_void) -> i64>,
+    data: *mut c_void,
+) -> Status {
+    build(config, |builder| {
+        let now = now.ok_or_else(|| Error::argument("now is NULL"))?;
+        let clock = Clock { now, data };
+        Ok(builder.clock(move || clock.time()))
+    })
+}
+
+/// Pins a root key ID (64 hex digits) for a repository such as
+/// "registry.example/team/app", or for all whose name starts with what stands
+/// before a final `*`. Called again for the same name it adds one more.
+///
+/// The first pin of any kind ends trust on first use, unless
+/// `tagtrust_config_set_trust_on_first_use` allows it for all other repositories.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_pin_certificate(
+    config: Option<&mut Config>,
+    name: Text<'_>,
+    key_id: Text<'_>,
+) -> Status {
+    set(config, None, |config| {
+        let (name, key_id) = (name.read("name")?.to_owned(), key_id.read("key_id")?.to_owned());
+        config.pinned_certificates.entry(name).or_default().push(key_id);
+        Ok(())
+    })
+}
+
+/// Pins the CA certificates in a PEM file for repositories whose name starts
+/// with `prefix`: root certificates must chain to one of them. The file is read
+/// now; it replaces an earlier one for the same prefix.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_pin_ca(
+    config: Option<&mut Config>,
+    prefix: Text<'_>,
+    pem_file: Text<'_>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    set(config, error, |config| {
+        let (prefix, path) = (prefix.read("prefix")?, pem_file.read("pem_file")?);
+        let pem = std::fs::read(path).map_err(|error| tagtrust_core::Error::InvalidConfiguration {
+            what: format!("CA certificates pinned for {prefix:?}"),
+            reason: format!("{path}: {error}"),
+        })?;
+        Pinning::none().authority(prefix, pem.as_slice())?;
+        config.pinned_authorities.insert(prefix.to_owned(), pem);
+        Ok(())
+    })
+}
+
+/// Whether the first root that is seen of a repository without a pin is
+/// trusted, and from then on its successors. Whoever answers first can choose
+/// the keys. Default: as Docker, true as long as nothing is pinned.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_trust_on_first_use(
+    config: Option<&mut Config>,
+    allowed: bool,
+) -> Status {
+    set(config, None, |config| {
+        config.trust_on_first_use = Some(allowed);
+        Ok(())
+    })
+}
+
+/// Where a tag is looked for: a `tagtrust_lookup`. Default: `TAGTRUST_LOOKUP_DOCKER`.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_lookup(config: Option<&mut Config>, lookup: c_int) -> Status {
+    set(config, None, |config| {
+        config.policy.lookup = match lookup {
+            _ if lookup == Lookup::DOCKER as c_int => tagtrust_core::Lookup::Docker,
+            _ if lookup == Lookup::NOTARY as c_int => tagtrust_core::Lookup::Notary,
+            _ => return Err(Error::argument("no such lookup")),
+        };
+        Ok(())
+    })
+}
+
+/// Requires the signature of a signer, such as "alice" for the delegation
+/// `targets/alice`, for a repository or for all whose name starts with what
+/// stands before a final `*`. Every requirement that matches must hold.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_require_signer(
+    config: Option<&mut Config>,
+    repository: Text<'_>,
+    signer: Text<'_>,
+) -> Status {
+    set(config, None, |config| {
+        let (repository, all_of) =
+            (repository.read("repository")?.into(), vec![signer.read("signer")?.into()]);
+        config.policy.rules.push(Rule { repository, all_of, ..Rule::default() });
+        Ok(())
+    })
+}
+
+/// Requires the signatures of at least `threshold` of `count` signers, from 1
+/// up to all of them; otherwise as `tagtrust_config_require_signer`.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_require_threshold(
+    config: Option<&mut Config>,
+    repository: Text<'_>,
+    signers: TextArray<'_>,
+    count: usize,
+    threshold: usize,
+) -> Status {
+    set(config, None, |config| {
+        let repository = repository.read("repository")?.into();
+        let signers = signers.read(count, "signers")?;
+        let any_of = signers.into_iter().map(|signer| signer.map(str::to_owned)).collect::<Result<_>>()?;
+        if !(1..=count).contains(&threshold) {
+            return Err(Error::argument("threshold is not between 1 and count"));
+        }
+        config.policy.rules.push(Rule { repository, any_of, threshold, ..Rule::default() });
+        Ok(())
+    })
+}
+
+/// The caller's clock.
+struct Clock {
+    now: extern "C" fn(*mut c_void) -> i64,
+    data: *mut c_void,
+}
+
+// SAFETY: `data` is only handed back to `now`, and by the header's contract
+// both may be used from any thread, from several at once.
+unsafe impl Send for Clock {}
+// SAFETY: as above.
+unsafe impl Sync for Clock {}
+
+impl Clock {
+    fn time(&self) -> SystemTime {
+        let seconds = (self.now)(self.data);
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn from_data(data: *mut c_void) -> i64 {
+        // SAFETY: the test below hands in an i64.
+        unsafe { *data.cast::<i64>() }
+    }
+
+    #[test]
+    fn every_number_of_seconds_is_a_time() {
+        for seconds in [0, 1, -1, i64::MAX, i64::MIN] {
+            let mut data = seconds;
+            let time = Clock { now: from_data, data: (&raw mut data).cast() }.time();
+            let distance = time.duration_since(UNIX_EPOCH).unwrap_or_else(|error| error.duration());
+            assert_eq!((distance.as_secs(), time < UNIX_EPOCH), (seconds.unsigned_abs(), seconds < 0));
+        }
+    }
+
+    #[test]
+    fn the_first_pin_ends_trust_on_first_use_unless_it_was_asked_for() {
+        let mut config = Config::default();
+        assert_eq!(config.pinning().ok(), Some(Pinning::trust_on_first_use()));
+        config.pinned_certificates.insert("r/a".into(), vec!["id".into()]);
+        assert_eq!(config.pinning().ok(), Some(Pinning::none().certificates("r/a", ["id"])));
+        config.trust_on_first_use = Some(true);
+        assert_eq!(config.pinning().ok(), Some(Pinning::trust_on_first_use().certificates("r/a", ["id"])));
+        let refusing = Config { trust_on_first_use: Some(false), ..Config::default() };
+        assert_eq!(refusing.pinning().ok(), Some(Pinning::none()));
+    }
+}

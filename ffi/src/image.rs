@@ -1,0 +1,132 @@
+//! The answer for one reference.
+
+use std::ffi::{CString, c_char};
+use std::time::UNIX_EPOCH;
+
+use tagtrust_core::{Fault, VerifiedImage};
+
+use crate::boundary::{free, read, read_text};
+use crate::error::Result;
+
+/// An image that its publisher signed. Freed with `tagtrust_image_free`;
+/// several threads may read it at once.
+pub struct Image {
+    repository: CString,
+    tag: CString,
+    tags: Vec<CString>,
+    digest: CString,
+    size: u64,
+    role: CString,
+    signers: Vec<CString>,
+    expires: i64,
+    fresh: bool,
+    pinned_reference: CString,
+}
+
+impl Image {
+    pub(crate) fn new(image: VerifiedImage) -> Result<Self> {
+        // Stricter: names in the metadata may hold a NUL, and C would see another name.
+        let text = |text: &String| {
+            CString::new(text.as_str()).map_err(|_| tagtrust_core::Error::Tampered {
+                gun: image.repository.clone(),
+                role: image.role.clone(),
+                fault: Fault::Malformed(format!("the name {text:?} holds a NUL character")),
+            })
+        };
+        let texts = |names: &[String]| names.iter().map(text).collect::<Result<_, _>>();
+        let until = image.expires.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Ok(Self {
+            repository: text(&image.repository)?,
+            tag: text(&image.tag)?,
+            tags: texts(&image.tags)?,
+            digest: text(&image.digest)?,
+            size: image.size,
+            role: text(&image.role)?,
+            signers: texts(&image.signers)?,
+            expires: i64::try_from(until).unwrap_or(i64::MAX),
+            fresh: image.fresh,
+            pinned_reference: text(&image.pinned_reference)?,
+        })
+    }
+}
+
+/// Registry and repository, such as "docker.io/library/alpine".
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_repository(image: Option<&Image>) -> *const c_char {
+    read_text(image, |image| Some(&image.repository))
+}
+
+/// The tag. For a reference by digest alone the first that has it.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_tag(image: Option<&Image>) -> *const c_char {
+    read_text(image, |image| Some(&image.tag))
+}
+
+/// How many tags there are: one, or for a reference by digest alone all that
+/// count and have it.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_tag_count(image: Option<&Image>) -> usize {
+    read(image, 0, |image| image.tags.len())
+}
+
+/// One of these tags, in ascending order; NULL from `tagtrust_image_tag_count` on.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_tag_at(image: Option<&Image>, index: usize) -> *const c_char {
+    read_text(image, |image| image.tags.get(index))
+}
+
+/// Digest of the manifest or index: "sha256:" and 64 hex digits.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_digest(image: Option<&Image>) -> *const c_char {
+    read_text(image, |image| Some(&image.digest))
+}
+
+/// Size of the manifest or index in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_size(image: Option<&Image>) -> u64 {
+    read(image, 0, |image| image.size)
+}
+
+/// `repository@digest`: what a runtime then pulls.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_pinned_reference(image: Option<&Image>) -> *const c_char {
+    read_text(image, |image| Some(&image.pinned_reference))
+}
+
+/// The role that publishes the tag, such as "targets/releases" or "targets".
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_role(image: Option<&Image>) -> *const c_char {
+    read_text(image, |image| Some(&image.role))
+}
+
+/// How many signers signed this digest for this tag; zero if only the
+/// repository's owner did.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_signer_count(image: Option<&Image>) -> usize {
+    read(image, 0, |image| image.signers.len())
+}
+
+/// The name of a signer, in ascending order; NULL from
+/// `tagtrust_image_signer_count` on.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_signer(image: Option<&Image>, index: usize) -> *const c_char {
+    read_text(image, |image| image.signers.get(index))
+}
+
+/// Until when this answer holds, in seconds since 1970 in UTC.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_expires(image: Option<&Image>) -> i64 {
+    read(image, 0, |image| image.expires)
+}
+
+/// False if the server could not be asked and the cached timestamp served.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_fresh(image: Option<&Image>) -> bool {
+    read(image, false, |image| image.fresh)
+}
+
+/// Frees an image.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_image_free(image: Option<Box<Image>>) {
+    free(image);
+}

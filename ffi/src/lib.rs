@@ -1,0 +1,31 @@
+//! The C interface of tagtrust: `include/tagtrust.h` is made from this package.
+//!
+//! Nothing but translation. Arguments are read and results handed out in
+//! [`boundary`], which holds nearly all of the unsafe code; the other modules
+//! are one for each object of the header. What callers must keep to stands in
+//! the header's first comment (`cbindgen.toml`), and every `SAFETY` comment
+//! refers to it.
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+pub mod boundary;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod image;
+pub mod inspection;
+pub mod status;
+
+use std::ffi::{CStr, c_char};
+
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => panic!("the package's version holds a NUL"),
+};
+
+/// The version of the library that is loaded, such as "0.1.0"; never freed.
+///
+/// `TAGTRUST_VERSION` is the version of the header.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_version() -> *const c_char {
+    VERSION.as_ptr()
+}
