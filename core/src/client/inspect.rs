@@ -52,6 +52,7 @@ pub struct Signer {
     /// Such as `alice`, or `Root`.
     pub name: String,
     /// In the order of the metadata.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<SignerKey>,
 }
 
