@@ -1,0 +1,7 @@
+"""`python -m tagtrust` is the command `tagtrust`."""
+
+import sys
+
+from ._cli import main
+
+sys.exit(main())
