@@ -68,3 +68,8 @@ pub use client::{Client, ClientBuilder, Inspection, SignedTag, Signer, SignerKey
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;
 pub use trust::{Lookup, Pinning, Policy, Rule};
+
+/// The Rust block of the README compiles.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../../README.md")]
+struct ReadmeIsCompiled;

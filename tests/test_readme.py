@@ -1,0 +1,68 @@
+"""What the README says is run as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interop.verifiers import environment
+from lab import Notary, repositories, run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+REFERENCE = "registry.example/team/app:1.2"
+
+
+def block(language: str) -> str:
+    (text,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return text
+
+
+@pytest.fixture(scope="module")
+def signed(server, tmp_path_factory):
+    """The README's image, signed for real, and the environment of a Docker user who trusts the server."""
+    directory = tmp_path_factory.mktemp("readme")
+    gun, tag = REFERENCE.split(":")
+    digest, size = repositories.make_image("readme")
+    publisher = Notary(server, directory / "publisher")
+    publisher.init(gun)
+    publisher.addhash(gun, tag, size, digest.removeprefix("sha256:"))
+    publisher.publish(gun)
+    tls = directory / "docker" / "tls" / server.address
+    tls.mkdir(parents=True)
+    (tls / "ca.crt").write_bytes(Path(server.ca_file).read_bytes())
+    docker = {"DOCKER_CONFIG": str(directory / "docker"), "DOCKER_CONTENT_TRUST_SERVER": server.url}
+    return f"{gun}@{digest}", environment() | docker
+
+
+def test_the_commands_print_the_pinned_reference_and_the_signatures(signed):
+    pinned, env = signed
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-e"], input=block("sh"), capture_output=True, text=True, env=env | {"PATH": path})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{pinned}\n")
+    assert "Signatures for registry.example/team/app" in done.stdout
+
+
+def test_the_python_block_prints_the_pinned_reference(signed):
+    pinned, env = signed
+    done = run(sys.executable, "-c", block("python"), env=env)
+    assert done.stdout.startswith(pinned)
+
+
+def test_the_c_block_prints_the_pinned_reference(signed, tmp_path):
+    pinned, env = signed
+    (tmp_path / "readme.c").write_text(block("c"))
+    library = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    program = tmp_path / "readme"
+    run("gcc", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "include", tmp_path / "readme.c", "-o", program,
+        f"-L{library}", f"-Wl,-rpath,{library}", "-ltagtrust", env=env)  # fmt: skip
+    assert run(program, env=env).stdout == f"{pinned}\n"
+
+
+def test_every_file_that_the_readme_links_exists():
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README):
+        assert (ROOT / link).exists(), link
