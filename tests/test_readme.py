@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -41,8 +40,7 @@ def signed(server, tmp_path_factory):
 def test_the_commands_print_the_pinned_reference_and_the_signatures(signed):
     pinned, env = signed
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(["sh", "-e"], input=block("sh"), capture_output=True, text=True, env=env | {"PATH": path})
-    assert done.returncode == 0, done.stderr
+    done = run("sh", "-e", input=block("sh"), env=env | {"PATH": path})
     assert done.stdout.startswith(f"{pinned}\n")
     assert "Signatures for registry.example/team/app" in done.stdout
 
