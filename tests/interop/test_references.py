@@ -52,7 +52,7 @@ def test_a_digest_that_only_an_uncounted_role_signed_is_refused(client, tagtrust
 
 def test_each_refusal_has_its_class(client, tagtrust, server, signed, tmp_path, fresh_directory):
     with pytest.raises(tagtrust.InvalidReference):
-        client.verify("UPPER/case:v1")
+        client.verify("registry.example/UPPER:v1")
     with pytest.raises(tagtrust.NoTrustData, match="unknown"):
         client.verify("registry.example:5000/lab/unknown:v1")
     with pytest.raises(tagtrust.TagNotSigned, match="absent"):
@@ -95,7 +95,7 @@ def test_exit_status_tells_refused_from_undecided(server, signed, tmp_path, fres
     assert (accepted.returncode, accepted.stdout) == (0, f"{signed.gun}@{signed.tags['v1'][0]}\n")
     refused = verify(f"{signed.gun}:absent")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert verify("UPPER/case").returncode == 2
+    assert verify("registry.example/UPPER").returncode == 2
     assert verify("--no-such-option").returncode == 2
     assert verify().returncode == 2
     undecided = verify("registry.example:5000/lab/never-seen:v1", server=NotaryServer(fresh_directory()))
