@@ -128,6 +128,9 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::InvalidConfiguration`] names the setting that cannot be used.
     pub fn build(self) -> Result<Client> {
+        let pinning = self.pinning.unwrap_or_else(Pinning::trust_on_first_use);
+        pinning.check()?;
+        self.policy.check()?;
         let trust_dir = match self.trust_dir {
             Some(path) => path,
             None => crate::remote::docker_trust_dir(self.remote.docker_config.as_deref()).ok_or_else(|| {
@@ -140,7 +143,7 @@ impl ClientBuilder {
         Ok(Client {
             store: Store::new(trust_dir),
             remotes: Remotes::new(self.remote)?,
-            pinning: self.pinning.unwrap_or_else(Pinning::trust_on_first_use),
+            pinning,
             policy: self.policy,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemTime::now)),
             timeout: self.timeout.unwrap_or(TIMEOUT),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use super::names;
 use crate::crypto::{CertificateBundle, CertificateFault, TrustAnchors};
 use crate::error::{Error, Result};
 
@@ -64,6 +65,24 @@ impl Pinning {
         }
         self.authorities.insert(prefix, pem);
         Ok(self)
+    }
+
+    /// Refuses names that can fit no repository: its pins would be passed over.
+    /// [`crate::Client`] does so when it is made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfiguration`].
+    pub fn check(&self) -> Result<()> {
+        let invalid = |name: &String, reason| {
+            Error::InvalidConfiguration { what: format!("pins for {name:?}"), reason }
+        };
+        for name in self.certificates.keys() {
+            names::check_pattern(name).map_err(|reason| invalid(name, reason))?;
+        }
+        for prefix in self.authorities.keys() {
+            names::check_prefix(prefix).map_err(|reason| invalid(prefix, reason))?;
+        }
+        Ok(())
     }
 
     /// Why a root certificate is not admitted for a repository; `None` if it is.

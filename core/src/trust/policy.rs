@@ -1,5 +1,10 @@
 //! Which signature counts: Docker's rule, and what a caller wants beyond it.
 
+use std::collections::BTreeSet;
+
+use super::names;
+use crate::error::{Error, Result};
+
 /// Where a tag is looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Lookup {
@@ -54,6 +59,20 @@ impl Policy {
         self
     }
 
+    /// Refuses rules that can fit no repository, that ask for nothing, or that
+    /// nobody can meet. [`crate::Client`] does so when it is made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfiguration`].
+    pub fn check(&self) -> Result<()> {
+        self.rules.iter().try_for_each(|rule| {
+            rule.check().map_err(|reason| {
+                let what = format!("policy rule for {:?}", rule.repository);
+                Error::InvalidConfiguration { what, reason }
+            })
+        })
+    }
+
     /// The first thing that is missing, if any.
     pub(super) fn violation(&self, gun: &str, signers: &[String]) -> Option<String> {
         self.rules.iter().filter(|rule| rule.matches(gun)).find_map(|rule| rule.violation(signers))
@@ -61,6 +80,24 @@ impl Policy {
 }
 
 impl Rule {
+    fn check(&self) -> Result<(), String> {
+        names::check_pattern(&self.repository)?;
+        let candidates = self.candidates().len();
+        match self.threshold {
+            0 if candidates > 0 => Err("any_of without a threshold asks for nothing".into()),
+            0 if self.all_of.is_empty() => Err("it asks for no signer".into()),
+            threshold if threshold > candidates => {
+                Err(format!("{threshold} of {candidates} signers cannot sign"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A name given twice still counts once.
+    fn candidates(&self) -> BTreeSet<&String> {
+        self.any_of.iter().collect()
+    }
+
     fn matches(&self, gun: &str) -> bool {
         match self.repository.strip_suffix('*') {
             Some(prefix) => gun.starts_with(prefix),
@@ -73,12 +110,15 @@ impl Rule {
         if let Some(missing) = self.all_of.iter().find(|name| !signers.contains(name)) {
             return Some(format!("{:?} wants a signature of {missing}, found {}", self.repository, found()));
         }
-        // A name given twice still counts once.
-        let wanted: std::collections::BTreeSet<&String> = self.any_of.iter().collect();
-        let signed = wanted.iter().filter(|name| signers.contains(name)).count();
+        let signed = self.candidates().into_iter().filter(|name| signers.contains(name)).count();
         if signed < self.threshold {
             let wanted = self.any_of.join(", ");
-            return Some(format!("{:?} wants {} of {wanted}, found {}", self.repository, self.threshold, found()));
+            return Some(format!(
+                "{:?} wants {} of {wanted}, found {}",
+                self.repository,
+                self.threshold,
+                found()
+            ));
         }
         None
     }
@@ -108,8 +148,26 @@ mod tests {
 
     #[test]
     fn a_rule_without_star_is_for_one_repository() {
-        let policy = Policy::docker().rule(Rule { repository: "r/a".into(), all_of: signers(&["x"]), ..Rule::default() });
+        let policy = Policy::docker().rule(Rule {
+            repository: "r/a".into(),
+            all_of: signers(&["x"]),
+            ..Rule::default()
+        });
         assert!(policy.violation("r/a", &[]).is_some());
         assert_eq!(policy.violation("r/ab", &[]), None);
+    }
+
+    #[test]
+    fn rules_that_cannot_do_what_was_meant_are_refused() {
+        let rule = |repository: &str, all_of: &[&str], any_of: &[&str], threshold| {
+            let (all_of, any_of) = (signers(all_of), signers(any_of));
+            Policy::docker().rule(Rule { repository: repository.into(), all_of, any_of, threshold }).check()
+        };
+        assert_eq!(rule("docker.io/team/*", &["ci"], &["alice", "bob"], 2), Ok(()));
+        assert_eq!(rule("docker.io/team/app", &["ci"], &[], 0), Ok(()));
+        assert!(rule("team/app", &["ci"], &[], 0).is_err(), "fits no repository");
+        assert!(rule("*", &[], &[], 0).is_err(), "asks for nothing");
+        assert!(rule("*", &["ci"], &["alice"], 0).is_err(), "any_of counts for nothing");
+        assert!(rule("*", &[], &["alice", "alice"], 2).is_err(), "one person cannot be two");
     }
 }

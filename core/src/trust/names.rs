@@ -1,0 +1,63 @@
+//! Names of repositories in pins and rules. One that can fit no repository
+//! would silently ask for nothing, so it is refused.
+
+use crate::reference::Reference;
+
+/// A repository's full name, or with a final `*` the start of one.
+pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
+    if let Some(prefix) = pattern.strip_suffix('*') {
+        return check_prefix(prefix);
+    }
+    let name = Reference::parse_repository(pattern).map_err(|error| error.to_string())?;
+    if name.gun() == pattern {
+        Ok(())
+    } else {
+        Err(format!("write the repository's full name, {}", name.gun()))
+    }
+}
+
+/// The start of a repository's full name.
+pub(super) fn check_prefix(prefix: &str) -> Result<(), String> {
+    let Some((registry, path)) = prefix.split_once('/') else { return Ok(()) };
+    let of_a_path = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/');
+    if !path.bytes().all(of_a_path) {
+        return Err("no repository's name starts like this".into());
+    }
+    match Reference::parse_repository(&format!("{registry}/name")) {
+        Ok(name) if name.registry() == registry => Ok(()),
+        _ => Err(format!("{registry:?} is no registry; names on Docker Hub start with docker.io/")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_can_fit_a_repository_pass() {
+        for pattern in
+            ["docker.io/library/alpine", "localhost/app", "r.example:5000/team/app", "*", "docker*"]
+        {
+            assert_eq!(check_pattern(pattern), Ok(()), "{pattern}");
+        }
+        for prefix in ["", "docker", "docker.io/", "docker.io/library/al", "localhost:5000/a_b"] {
+            assert_eq!(check_prefix(prefix), Ok(()), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn names_that_fit_no_repository_are_refused() {
+        for pattern in ["", "alpine", "library/alpine", "docker.io/alpine", "index.docker.io/library/alpine"]
+        {
+            assert!(check_pattern(pattern).is_err(), "{pattern}");
+        }
+        for pattern in
+            ["r.example/app:1", "r.example/app@sha256:00", "r.example/", "team/*", "r.example/App*"]
+        {
+            assert!(check_pattern(pattern).is_err(), "{pattern}");
+        }
+        for prefix in ["docker.io/library/*", "library/", "index.docker.io/library/", "/"] {
+            assert!(check_prefix(prefix).is_err(), "{prefix}");
+        }
+    }
+}
