@@ -1,31 +1,26 @@
-//! The certificates that bind root keys to a repository, and what they chain to.
+//! One X.509 certificate, read as strictly as Go reads it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use pki_types::CertificateDer;
-use pki_types::pem::{PemObject, SectionKind};
-use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, Utf8StringRef};
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::BitStringRef;
 use x509_cert::der::oid::db::{rfc4519, rfc5912};
 use x509_cert::der::oid::{AssociatedOid, ObjectIdentifier};
-use x509_cert::der::pem::{self, LineEnding};
 use x509_cert::der::referenced::OwnedToRef;
 use x509_cert::der::{Decode, Encode, Tag, Tagged};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::BasicConstraints;
+use x509_cert::ext::pkix::crl::CrlDistributionPoints;
+use x509_cert::ext::pkix::{
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies,
+    ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
+};
 use x509_cert::{TbsCertificate, Version};
 
-use super::chain;
-use super::key::{KeyType, PublicKey};
+use super::bundle::{MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES};
 use super::signature::MIN_RSA_BITS;
 use super::subject_key::SubjectKey;
-
-/// A key with more PEM than this is refused: a root may bring megabytes of it.
-pub const MAX_BUNDLE_BYTES: usize = 64 * 1024;
-
-/// A key with more certificates than this is refused. The longest chain that is
-/// ever built has fewer.
-pub const MAX_BUNDLE_CERTIFICATES: usize = 10;
 
 /// A certificate may be made on a machine whose clock is up to a day ahead.
 const CLOCK_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -119,244 +114,79 @@ pub enum CertificateFault {
     NoChain(String),
 }
 
-/// The certificates of one root key: its own, then those of CAs above it.
-#[derive(Debug, Clone)]
-pub struct CertificateBundle {
-    pub(super) leaf: Certificate,
-    pub(super) authorities: Vec<Certificate>,
-}
-
-impl CertificateBundle {
-    /// Reads the certificates of a root key.
-    ///
-    /// The PEM must have only CERTIFICATE blocks, in the form in which Notary
-    /// writes them: Notary writes them anew and then compares key IDs. Exactly
-    /// one certificate is not of a CA, and it comes first.
-    pub fn of_root_key(key: &PublicKey) -> Result<Self, CertificateFault> {
-        let certificates = parse_normal(key.public_bytes())?;
-        let leaves = certificates.iter().filter(|c| !c.is_ca()).count();
-        let mut certificates = certificates.into_iter();
-        let leaf = match certificates.next() {
-            Some(leaf) if leaves == 1 && !leaf.is_ca() => leaf,
-            _ => return Err(CertificateFault::LeafNotAlone { leaves }),
-        };
-        let authorities = certificates.collect();
-
-        // Notary writes the key anew with the type of the certificate's key,
-        // so under another type its ID no longer matches.
-        match (key.key_type(), &leaf.key) {
-            (KeyType::RsaX509, Some(SubjectKey::Rsa { .. })) => {}
-            (KeyType::EcdsaX509, Some(SubjectKey::P256(_) | SubjectKey::P384(_) | SubjectKey::P521(_))) => {}
-            (listed, _) => {
-                return Err(CertificateFault::WrongKeyType { listed: listed.to_string() });
-            }
-        }
-        Ok(Self { leaf, authorities })
-    }
-
-    /// The common name of the key's own certificate; empty if it has none.
-    pub fn common_name(&self) -> &str {
-        &self.leaf.common_name
-    }
-
-    /// Whether the common name is the GUN, or ends in `*` and what stands before
-    /// all trailing `*` is a prefix of it. A `*` elsewhere is just a character.
-    pub fn matches_gun(&self, gun: &str) -> bool {
-        let name = self.common_name();
-        if name.ends_with('*') { gun.starts_with(name.trim_end_matches('*')) } else { name == gun }
-    }
-
-    /// Checks validity, signature algorithms and key sizes; at `now`, or without
-    /// a look at the time.
-    ///
-    /// Every certificate must pass: Notary drops CA certificates that do not,
-    /// and then the key ID, which covers the whole bundle, no longer matches.
-    // Stricter: Notary does not look at the CA certificates of a previous root.
-    pub fn check(&self, now: Option<SystemTime>) -> Result<(), CertificateFault> {
-        let now = now.map(since_epoch);
-        std::iter::once(&self.leaf)
-            .chain(&self.authorities)
-            .try_for_each(|certificate| certificate.check(now))
-    }
-
-    /// When the first of the certificates expires.
-    pub fn expires(&self) -> SystemTime {
-        let ends = std::iter::once(&self.leaf).chain(&self.authorities).map(Certificate::expires);
-        ends.min().unwrap_or(UNIX_EPOCH)
-    }
-
-    /// Checks the bundle at `now`, and that its first certificate chains to one
-    /// of the anchors, directly or through the others, for the purpose of server
-    /// authentication: that is what Notary asks for.
-    pub fn chains_to(&self, anchors: &TrustAnchors, now: SystemTime) -> Result<(), CertificateFault> {
-        self.check(Some(now))?;
-        chain::verify(chain::ALGORITHMS, self, anchors, since_epoch(now))
-    }
-}
-
-/// The certificates of a CA file: where chains may end.
-#[derive(Debug, Clone)]
-pub struct TrustAnchors(pub(super) Vec<Certificate>);
-
-impl TrustAnchors {
-    /// Reads PEM of CA certificates, of which at least one is valid at `now`.
-    /// Chains end only at those that are valid when the chain is looked for.
-    ///
-    /// Text around the blocks is ignored. A block that is not a certificate makes
-    /// the file unusable.
-    pub fn parse(pem: &[u8], now: SystemTime) -> Result<Self, CertificateFault> {
-        let anchors = Self(parse(pem)?);
-        let now = Some(since_epoch(now));
-        if anchors.0.iter().all(|anchor| anchor.check(now).is_err()) {
-            return Err(CertificateFault::NoAnchors);
-        }
-        Ok(anchors)
-    }
-}
-
-/// The key in the first certificate of PEM in normal form.
-pub(super) fn first_key(pem: &[u8]) -> Option<SubjectKey> {
-    first(pem)?.key
-}
-
-/// The SubjectPublicKeyInfo, in DER, of the first certificate of PEM in normal form.
-pub(super) fn first_spki_der(pem: &[u8]) -> Option<Vec<u8>> {
-    let first = first(pem)?;
-    first.key?;
-    first.fields.subject_public_key_info().to_der().ok()
-}
-
-fn first(pem: &[u8]) -> Option<Certificate> {
-    parse_normal(pem).ok()?.into_iter().next()
-}
-
-/// Reads PEM that is exactly what Notary, that is Go, writes for the certificates
-/// in it. Go's reader then sees the same certificates, whatever ours is like.
-// Stricter: for roles other than root Notary reads the first PEM block, whatever
-// its form, and nothing after it.
-fn parse_normal(pem: &[u8]) -> Result<Vec<Certificate>, CertificateFault> {
-    if pem.len() > MAX_BUNDLE_BYTES {
-        return Err(CertificateFault::TooLarge { bytes: pem.len() });
-    }
-    let certificates = parse(pem)?;
-    if certificates.len() > MAX_BUNDLE_CERTIFICATES {
-        return Err(CertificateFault::TooMany { count: certificates.len() });
-    }
-    let mut normal = String::new();
-    for certificate in &certificates {
-        normal += &pem::encode_string("CERTIFICATE", LineEnding::LF, &certificate.der)
-            .map_err(|e| CertificateFault::NotPem(e.to_string()))?;
-    }
-    if normal.as_bytes() != pem {
-        return Err(CertificateFault::NotPem("Notary would write the same certificates otherwise".into()));
-    }
-    Ok(certificates)
-}
-
-/// Reads PEM of at least one certificate and of nothing else; text around the
-/// blocks is ignored.
-fn parse(pem: &[u8]) -> Result<Vec<Certificate>, CertificateFault> {
-    let not_pem = |reason: &str| CertificateFault::NotPem(reason.into());
-    let mut certificates = Vec::new();
-    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-        match block.map_err(|e| not_pem(&e.to_string()))? {
-            (SectionKind::Certificate, der) => {
-                certificates.push(Certificate::parse(certificates.len(), der)?);
-            }
-            _ => return Err(not_pem("a block is not a certificate")),
-        }
-    }
-    // The reader passes over blocks whose label it does not know.
-    let blocks = pem.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"-----BEGIN ")).count();
-    match certificates.len() {
-        0 => Err(not_pem("no certificate")),
-        found if found != blocks => Err(not_pem("a block is not a certificate")),
-        _ => Ok(certificates),
-    }
-}
-
 /// One certificate, with what was read of it.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
     pub(super) der: CertificateDer<'static>,
-    fields: TbsCertificate,
-    common_name: String,
-    basic_constraints: Option<BasicConstraints>,
+    pub(super) common_name: String,
     /// `None` if it is neither ECDSA nor RSA.
-    key: Option<SubjectKey>,
+    pub(super) key: Option<SubjectKey>,
+    pub(super) basic_constraints: Option<BasicConstraints>,
+    pub(super) key_usage: Option<KeyUsage>,
+    pub(super) extended_key_usage: Option<ExtendedKeyUsage>,
+    fields: TbsCertificate,
 }
 
 impl Certificate {
-    fn parse(index: usize, der: Vec<u8>) -> Result<Self, CertificateFault> {
-        let malformed = |reason: &str| CertificateFault::Malformed { index, reason: reason.into() };
-        let certificate = x509_cert::Certificate::from_der(&der).map_err(|e| malformed(&e.to_string()))?;
+    /// Reads DER. `index` is for the error.
+    pub(super) fn parse(index: usize, der: Vec<u8>) -> Result<Self, CertificateFault> {
+        Self::read(der).map_err(|reason| CertificateFault::Malformed { index, reason })
+    }
+
+    /// The library reads the structure; the rest is what Go refuses beyond it.
+    fn read(der: Vec<u8>) -> Result<Self, String> {
+        let certificate = x509_cert::Certificate::from_der(&der).map_err(|e| e.to_string())?;
         let fields = certificate.tbs_certificate().clone();
-
-        // What Go refuses while it reads a certificate, and the library does not.
         if fields.signature() != certificate.signature_algorithm() {
-            return Err(malformed("two different signature algorithms"));
+            return Err("two different signature algorithms".into());
         }
-        let spki = fields.subject_public_key_info().owned_to_ref();
-        let key = SubjectKey::from_spki(&spki);
-        let known = [rfc5912::ID_EC_PUBLIC_KEY, rfc5912::RSA_ENCRYPTION];
-        if key.is_none() && known.contains(&spki.algorithm.oid) {
-            return Err(malformed("the public key cannot be read"));
+        if certificate.signature().has_unused_bits() {
+            return Err("the signature does not end on a byte".into());
         }
-        let extensions = fields.extensions().map_or(&[][..], Vec::as_slice);
-        let mut seen = BTreeSet::new();
-        if !extensions.iter().all(|e| seen.insert(e.extn_id)) {
-            return Err(malformed("an extension stands there twice"));
+        if fields.subject().iter().chain(fields.issuer().iter()).any(|a| text(a).is_none()) {
+            return Err("a part of a name is not text".into());
         }
-        // Go does not see extensions before version 3.
-        if !extensions.is_empty() && fields.version() != Version::V3 {
-            return Err(malformed("extensions in a certificate that is not version 3"));
-        }
-
+        check_extensions(&fields)?;
         Ok(Self {
-            common_name: common_name(&fields).ok_or_else(|| malformed("common name"))?,
-            basic_constraints: extension(&fields).map_err(|e| malformed(&e.to_string()))?,
-            key,
-            fields,
             der: der.into(),
+            common_name: common_name(&fields)?,
+            key: key(&fields)?,
+            basic_constraints: extension(&fields)?,
+            key_usage: extension(&fields)?,
+            extended_key_usage: extension(&fields)?,
+            fields,
         })
     }
 
     pub(super) fn is_ca(&self) -> bool {
-        self.basic_constraints.as_ref().is_some_and(|c| c.ca)
-    }
-
-    /// How many CA certificates may stand between this one and a leaf.
-    pub(super) fn path_length(&self) -> Option<u8> {
-        self.basic_constraints.as_ref()?.path_len_constraint
+        self.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca)
     }
 
     pub(super) fn extensions(&self) -> &[Extension] {
         self.fields.extensions().map_or(&[], Vec::as_slice)
     }
 
-    /// An extension of this type; an error if it cannot be read.
-    pub(super) fn extension<T>(&self) -> x509_cert::der::Result<Option<T>>
-    where
-        T: for<'a> Decode<'a, Error = x509_cert::der::Error> + AssociatedOid,
-    {
-        extension(&self.fields)
+    /// The SubjectPublicKeyInfo in DER.
+    pub(super) fn spki_der(&self) -> Option<Vec<u8>> {
+        self.fields.subject_public_key_info().to_der().ok()
     }
 
-    /// Whether the validity has begun, without the leeway of [`check`](Self::check).
-    pub(super) fn has_begun(&self, now: Duration) -> bool {
-        self.fields.validity().not_before.to_unix_duration() <= now
+    /// The first moment of the validity, since 1970.
+    pub(super) fn not_before(&self) -> Duration {
+        self.fields.validity().not_before.to_unix_duration()
     }
 
-    fn expires(&self) -> SystemTime {
-        UNIX_EPOCH + self.fields.validity().not_after.to_unix_duration()
+    /// The last moment of the validity, since 1970.
+    pub(super) fn not_after(&self) -> Duration {
+        self.fields.validity().not_after.to_unix_duration()
     }
 
     /// Notary's check of a certificate by itself.
     pub(super) fn check(&self, now: Option<Duration>) -> Result<(), CertificateFault> {
         let name = || self.common_name.clone();
         let validity = self.fields.validity();
-        let not_before = validity.not_before.to_unix_duration();
-        let not_after = validity.not_after.to_unix_duration();
+        let not_before = self.not_before();
+        let not_after = self.not_after();
         if not_before > not_after {
             return Err(CertificateFault::ValidityWindow {
                 name: name(),
@@ -403,322 +233,148 @@ const BROKEN_ALGORITHMS: [ObjectIdentifier; 6] = [
     rfc5912::MD_2_WITH_RSA_ENCRYPTION,
 ];
 
-fn extension<T>(fields: &TbsCertificate) -> x509_cert::der::Result<Option<T>>
+/// A key of a known algorithm must be sound; others are for nobody to use.
+fn key(fields: &TbsCertificate) -> Result<Option<SubjectKey>, String> {
+    let spki = fields.subject_public_key_info().owned_to_ref();
+    let known = [rfc5912::ID_EC_PUBLIC_KEY, rfc5912::RSA_ENCRYPTION].contains(&spki.algorithm.oid);
+    match SubjectKey::from_spki(&spki) {
+        Some(key) if key.is_on_curve() => Ok(Some(key)),
+        None if !known => Ok(None),
+        _ => Err("the public key cannot be used".into()),
+    }
+}
+
+/// Go knows no extensions before version 3, none twice, and reads all that it knows.
+/// It also reads URIs and addresses in names; they play no part here.
+fn check_extensions(fields: &TbsCertificate) -> Result<(), String> {
+    let Some(extensions) = fields.extensions() else {
+        return Ok(());
+    };
+    if fields.version() != Version::V3 {
+        return Err("extensions in a certificate that is not version 3".into());
+    }
+    let mut seen = BTreeSet::new();
+    if !extensions.iter().all(|e| seen.insert(e.extn_id)) {
+        return Err("an extension stands there twice".into());
+    }
+    let key_usage = extensions.iter().find(|e| e.extn_id == KeyUsage::OID);
+    if key_usage.is_some_and(|e| !is_padded_with_zeros(e.extn_value.as_bytes())) {
+        return Err("the key usage has set bits after its end".into());
+    }
+    extension::<AuthorityInfoAccessSyntax>(fields)?;
+    extension::<AuthorityKeyIdentifier>(fields)?;
+    extension::<CertificatePolicies>(fields)?;
+    extension::<CrlDistributionPoints>(fields)?;
+    extension::<NameConstraints>(fields)?;
+    extension::<SubjectAltName>(fields)?;
+    extension::<SubjectKeyIdentifier>(fields)?;
+    Ok(())
+}
+
+fn is_padded_with_zeros(bit_string: &[u8]) -> bool {
+    BitStringRef::from_der(bit_string).is_ok_and(|bits| {
+        let last = bits.raw_bytes().last();
+        last.is_none_or(|byte| byte.trailing_zeros() >= u32::from(bits.unused_bits()))
+    })
+}
+
+fn extension<T>(fields: &TbsCertificate) -> Result<Option<T>, String>
 where
     T: for<'a> Decode<'a, Error = x509_cert::der::Error> + AssociatedOid,
 {
-    Ok(fields.get_extension::<T>()?.map(|(_, value)| value))
+    let found = fields.get_extension::<T>().map_err(|e| e.to_string())?;
+    Ok(found.map(|(_, value)| value))
 }
 
 /// The common name of the subject, empty if there is none.
-// Stricter: two of them, or an encoding other than those of today, make the
-// certificate unreadable. Go takes the last.
-fn common_name(fields: &TbsCertificate) -> Option<String> {
+// Stricter: Go takes the last of several.
+fn common_name(fields: &TbsCertificate) -> Result<String, String> {
     let mut names = fields.subject().iter().filter(|attribute| attribute.oid == rfc4519::COMMON_NAME);
-    let (name, None) = (names.next(), names.next()) else {
-        return None;
-    };
-    let Some(value) = name.map(|attribute| &attribute.value) else {
-        return Some(String::new());
-    };
-    let text = match value.tag() {
-        Tag::Utf8String => value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str().to_owned(),
-        Tag::PrintableString => value.decode_as::<PrintableStringRef<'_>>().ok()?.as_str().to_owned(),
-        Tag::Ia5String => value.decode_as::<Ia5StringRef<'_>>().ok()?.as_str().to_owned(),
-        _ => return None,
-    };
-    Some(text)
+    match (names.next(), names.next()) {
+        (None, _) => Ok(String::new()),
+        (Some(name), None) => text(name).ok_or_else(|| "the common name is not text".into()),
+        _ => Err("two common names".into()),
+    }
 }
 
-/// A clock before 1970 is as good as one at 1970.
-fn since_epoch(time: SystemTime) -> Duration {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+/// The value, if it is of a string type and has only that type's characters.
+// Stricter: no BMPString.
+fn text(attribute: &AttributeTypeAndValue) -> Option<String> {
+    let bytes = attribute.value.value();
+    let is_allowed = match attribute.value.tag() {
+        Tag::Utf8String => true,
+        Tag::Ia5String => bytes.is_ascii(),
+        Tag::NumericString => bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b' '),
+        // `*` and `&` do not belong there; Go takes them.
+        Tag::PrintableString => {
+            bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(byte))
+        }
+        // Of old CAs, in no known character set.
+        Tag::TeletexString => return Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => false,
+    };
+    is_allowed.then(|| String::from_utf8(bytes.to_vec()).ok())?
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::bundle::tests::bundle;
     use super::*;
 
-    const GUN: &str = "registry.example/team/app";
-
-    /// The start of 2030, when all test certificates are valid.
-    pub(in crate::crypto) const NOW: Duration = Duration::from_secs(1_893_456_000);
-    pub(in crate::crypto) const DAY: Duration = Duration::from_secs(86_400);
-
-    pub(in crate::crypto) fn pem(file: &str) -> Vec<u8> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/certificates/");
-        std::fs::read(format!("{folder}{file}.pem")).unwrap()
-    }
-
-    fn read(key_type: KeyType, pem: Vec<u8>) -> Result<CertificateBundle, CertificateFault> {
-        CertificateBundle::of_root_key(&PublicKey::new(key_type, pem))
-    }
-
-    pub(in crate::crypto) fn bundle(file: &str) -> CertificateBundle {
-        let key_type = if file.contains("rsa") { KeyType::RsaX509 } else { KeyType::EcdsaX509 };
-        read(key_type, pem(file)).unwrap()
-    }
-
-    pub(in crate::crypto) fn anchors(file: &str) -> TrustAnchors {
-        TrustAnchors(parse(&pem(file)).unwrap())
-    }
-
-    fn fault_of(pem: impl Into<Vec<u8>>) -> CertificateFault {
-        read(KeyType::EcdsaX509, pem.into()).unwrap_err()
-    }
-
-    fn at(since_epoch: Duration) -> Option<SystemTime> {
-        Some(UNIX_EPOCH + since_epoch)
-    }
-
-    /// When the first certificate of the bundle becomes valid, and until when it is.
-    fn validity(bundle: &CertificateBundle) -> (Duration, Duration) {
-        let validity = bundle.leaf.fields.validity();
-        (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration())
-    }
-
-    #[test]
-    fn a_certificate_as_notary_makes_it_is_read() {
-        let bundle = bundle("notary");
-        assert_eq!(bundle.common_name(), GUN);
-        assert_eq!(bundle.check(at(NOW)), Ok(()));
-    }
-
-    #[test]
-    fn exactly_one_certificate_is_not_of_a_ca_and_it_is_the_first() {
-        assert!(read(KeyType::EcdsaX509, pem("chain")).is_ok());
-        for (file, leaves) in
-            [("ca-as-leaf", 0), ("chain-ca-only", 0), ("chain-reversed", 1), ("chain-two-leaves", 2)]
-        {
-            assert_eq!(fault_of(pem(file)), CertificateFault::LeafNotAlone { leaves }, "{file}");
-        }
-    }
-
-    #[test]
-    fn the_listed_key_type_must_be_that_of_the_certificate() {
-        for (listed, file) in [
-            ("rsa-x509", "notary"),
-            ("ecdsa", "notary"),
-            ("ecdsa-x509", "rsa"),
-            ("rsa", "rsa"),
-            ("ecdsa-x509", "ed25519"),
-            ("ed25519", "ed25519"),
-            ("ed25519-x509", "ed25519"),
-        ] {
-            assert_eq!(
-                read(KeyType::from(listed), pem(file)).unwrap_err(),
-                CertificateFault::WrongKeyType { listed: listed.into() },
-                "{file}"
-            );
-        }
-        assert!(read(KeyType::RsaX509, pem("rsa")).is_ok());
-        assert!(read(KeyType::EcdsaX509, pem("p384")).is_ok());
-    }
-
-    #[test]
-    fn only_pem_as_notary_writes_it_is_read() {
-        let good = String::from_utf8(pem("chain")).unwrap();
-        assert!(read(KeyType::EcdsaX509, good.clone().into()).is_ok());
-        let one_line = {
-            let (head, rest) = good.split_once('\n').unwrap();
-            let (body, tail) = rest.split_once("-----END").unwrap();
-            format!("{head}\n{}\n-----END{tail}", body.replace('\n', ""))
-        };
-        for (what, text) in [
-            ("nothing", String::new()),
-            ("no block", "certificate".into()),
-            ("CRLF", good.replace('\n', "\r\n")),
-            ("no newline at the end", good.trim_end().into()),
-            ("an empty line at the end", format!("{good}\n")),
-            ("an empty line before", format!("\n{good}")),
-            ("a comment before", format!("# root\n{good}")),
-            ("a comment after", format!("{good}# root\n")),
-            ("text between", good.replace("-----\n-----", "-----\ntext\n-----")),
-            ("a header", good.replacen("CERTIFICATE-----\n", "CERTIFICATE-----\na: b\n\n", 1)),
-            ("spaces", good.replacen('\n', " \n", 1)),
-            ("long lines", one_line),
-            ("another label", good.replace("CERTIFICATE", "X509 CERTIFICATE")),
-            ("a trusted certificate", good.replace("CERTIFICATE", "TRUSTED CERTIFICATE")),
-            ("a public key", good.replace("CERTIFICATE", "PUBLIC KEY")),
-            ("a private key after", format!("{good}{}", good.replace("CERTIFICATE", "PRIVATE KEY"))),
-            ("an unknown block after", format!("{good}{}", good.replace("CERTIFICATE", "SOMETHING"))),
-            ("cut short", good[..good.len() - 10].into()),
-        ] {
-            let fault = fault_of(text);
-            assert!(matches!(fault, CertificateFault::NotPem(_)), "{what}: {fault}");
-        }
-        let der = bundle("notary").leaf.der.to_vec();
-        assert!(matches!(fault_of(der), CertificateFault::NotPem(_)));
-    }
-
-    #[test]
-    fn bundles_are_limited_in_bytes_and_in_certificates() {
-        let bytes = MAX_BUNDLE_BYTES + 1;
-        assert_eq!(fault_of(vec![b'\n'; bytes]), CertificateFault::TooLarge { bytes });
-
-        let mut most = pem("chain-direct");
-        for _ in 1..MAX_BUNDLE_CERTIFICATES {
-            most.extend(pem("root-ca"));
-        }
-        assert!(read(KeyType::EcdsaX509, most.clone()).is_ok());
-        most.extend(pem("root-ca"));
-        let count = MAX_BUNDLE_CERTIFICATES + 1;
-        assert_eq!(fault_of(most), CertificateFault::TooMany { count });
-    }
-
-    #[test]
-    fn no_damaged_certificate_panics_or_keeps_its_identity() {
-        let der = bundle("notary").leaf.der.to_vec();
-        let wrap = |der: &[u8]| {
-            let text = pem::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap();
-            PublicKey::new(KeyType::EcdsaX509, text.into())
-        };
-        assert!(CertificateBundle::of_root_key(&wrap(&der)).is_ok());
-        for at in 0..der.len() {
-            assert!(CertificateBundle::of_root_key(&wrap(&der[..at])).is_err(), "cut at {at}");
-            for bit in 0..8 {
-                let mut damaged = der.clone();
-                damaged[at] ^= 1 << bit;
-                let key = wrap(&damaged);
-                assert_ne!(key.id(), wrap(&der).id());
-                if let Ok(bundle) = CertificateBundle::of_root_key(&key) {
-                    let _ = bundle.check(Some(UNIX_EPOCH + NOW));
-                }
-            }
-        }
-        let mut longer = der.clone();
-        longer.push(0);
-        assert!(CertificateBundle::of_root_key(&wrap(&longer)).is_err());
-    }
-
-    #[test]
-    fn the_common_name_is_the_gun_or_a_prefix_with_stars_at_its_end() {
-        for (file, gun, expected) in [
-            ("notary", GUN, true),
-            ("notary", "registry.example/team/app2", false),
-            ("notary", "registry.example/team/ap", false),
-            ("notary", "Registry.example/team/app", false),
-            ("notary", "", false),
-            ("wildcard", GUN, true),
-            ("wildcard", "registry.example/team/", true),
-            ("wildcard", "registry.example/team", false),
-            ("wildcard", "registry.example/other/app", false),
-            ("inner-star", GUN, false),
-            ("inner-star", "registry.example/*/app", true),
-            ("everything", GUN, true),
-            ("no-name", GUN, false),
-        ] {
-            assert_eq!(bundle(file).matches_gun(gun), expected, "{file} {gun}");
-        }
-    }
-
-    #[test]
-    fn two_common_names_are_refused() {
-        let fault = fault_of(pem("two-names"));
-        assert!(matches!(fault, CertificateFault::Malformed { index: 0, .. }), "{fault}");
-    }
-
-    #[test]
-    fn a_weak_certificate_is_refused_with_and_without_the_time() {
-        // Made in 2026, valid until 2126: now until 2025.
+    /// What is wrong with `notary.pem` after `from` was replaced by `to` at its last place.
+    fn fault_with(from: &[u8], to: &[u8]) -> String {
         let mut der = bundle("notary").leaf.der.to_vec();
-        let year = der.windows(4).position(|digits| digits == b"2126").unwrap();
-        der[year..year + 4].copy_from_slice(b"2025");
-        let text = pem::encode_string("CERTIFICATE", LineEnding::LF, &der).unwrap();
-        let backwards = read(KeyType::EcdsaX509, text.into()).unwrap();
-        for now in [None, at(NOW)] {
-            assert_eq!(
-                bundle("sha1").check(now),
-                Err(CertificateFault::WeakSignature {
-                    name: GUN.into(),
-                    algorithm: "1.2.840.10045.4.1".into()
-                })
-            );
-            assert_eq!(
-                bundle("rsa-2047").check(now),
-                Err(CertificateFault::WeakKey { name: GUN.into(), bits: 2047 })
-            );
-            let fault = backwards.check(now).unwrap_err();
-            assert!(matches!(fault, CertificateFault::ValidityWindow { .. }), "{fault}");
-            assert_eq!(bundle("rsa").check(now), Ok(()));
+        assert!(Certificate::parse(0, der.clone()).is_ok());
+        let at = der.windows(from.len()).rposition(|window| window == from).unwrap();
+        der[at..at + to.len()].copy_from_slice(to);
+        match Certificate::parse(7, der).unwrap_err() {
+            CertificateFault::Malformed { index: 7, reason } => reason,
+            other => panic!("{other}"),
         }
     }
 
     #[test]
-    fn a_certificate_is_valid_from_a_day_before_its_validity_to_its_last_moment() {
-        let bundle = bundle("notary");
-        let (not_before, not_after) = validity(&bundle);
-        assert_eq!(bundle.check(at(not_before - DAY)), Ok(()));
-        let early = bundle.check(at(not_before - DAY - Duration::from_nanos(1)));
-        assert!(matches!(early, Err(CertificateFault::NotYetValid { .. })), "{early:?}");
-        assert_eq!(bundle.check(at(not_after)), Ok(()));
-        let late = bundle.check(at(not_after + Duration::from_nanos(1)));
-        assert!(matches!(late, Err(CertificateFault::Expired { .. })), "{late:?}");
-        assert_eq!(bundle.check(None), Ok(()));
-        let before_1970 = Some(UNIX_EPOCH - DAY);
-        assert!(matches!(bundle.check(before_1970), Err(CertificateFault::NotYetValid { .. })));
-    }
-
-    #[test]
-    fn a_bad_intermediate_disables_the_key() {
-        let short = bundle("chain-short-intermediate");
-        assert_eq!(short.check(None), Ok(()));
-        let (not_before, _) = validity(&short);
-        assert_eq!(short.check(at(not_before + 300 * DAY)), Ok(()));
-        let fault = short.check(at(NOW)).unwrap_err();
-        assert!(
-            matches!(&fault, CertificateFault::Expired { name, .. } if name == "Test CA of a Year"),
-            "{fault}"
-        );
-        for now in [None, at(NOW)] {
-            let fault = bundle("chain-sha1-intermediate").check(now).unwrap_err();
-            assert!(matches!(fault, CertificateFault::WeakSignature { .. }), "{fault}");
-        }
-    }
-
-    #[test]
-    fn a_ca_file_may_have_text_around_its_certificates() {
-        let mut file = b"Test Root CA\r\n============\r\n".to_vec();
-        file.extend(pem("root-ca"));
-        file.extend(b"\nanother one\n");
-        file.extend(String::from_utf8(pem("rsa-ca")).unwrap().replace('\n', "\r\n").bytes());
-        assert_eq!(TrustAnchors::parse(&file, UNIX_EPOCH + NOW).unwrap().0.len(), 2);
-    }
-
-    #[test]
-    fn a_ca_file_with_anything_but_certificates_is_refused() {
-        let good = String::from_utf8(pem("root-ca")).unwrap();
-        for (what, text) in [
-            ("nothing", String::new()),
-            ("text", "text\n".into()),
-            ("a key", format!("{good}{}", good.replace("CERTIFICATE", "PRIVATE KEY"))),
-            ("an unknown block", format!("{good}{}", good.replace("CERTIFICATE", "SOMETHING"))),
-            ("bad base64", good.replacen("MII", "M_I", 1)),
-            ("cut short", good[..good.len() - 10].into()),
+    fn what_go_cannot_read_is_malformed() {
+        for (from, to, expected) in [
+            // The version, from 3 to 2.
+            (&b"\xa0\x03\x02\x01\x02"[..], &b"\xa0\x03\x02\x01\x01"[..], "not version 3"),
+            // The outer algorithm, from ECDSA with SHA-256 to one with SHA-384.
+            (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", b"\x2a\x86\x48\xce\x3d\x04\x03\x03", "two different"),
+            // The common name: not UTF-8, and a time.
+            (b"registry.example", b"\xff", "name is not text"),
+            (b"\x0c\x19registry", b"\x18", "name is not text"),
+            // The point: off the curve, and compressed.
+            (b"\x03\x42\x00\x04", b"\x03\x42\x00\x04\0\0\0\0", "public key"),
+            (b"\x03\x42\x00\x04", b"\x03\x42\x00\x02", "public key"),
+            // The curve: secp256r1 to one that is not known.
+            (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x06", "public key"),
+            // The extended key usage becomes a second key usage.
+            (b"\x06\x03\x55\x1d\x25", b"\x06\x03\x55\x1d\x0f", "twice"),
+            // The key usage: a bit beyond its five unused ones, and no bit string.
+            (b"\x03\x02\x05\xa0", b"\x03\x02\x05\xa1", "key usage"),
+            (b"\x03\x02\x05\xa0", b"\x04\x02\x05\xa0", "key usage"),
+            // The extended key usage and the basic constraints: no sequences.
+            (b"\x30\x0a\x06\x08", b"\x31\x0a\x06\x08", "tag"),
+            (b"\x04\x02\x30\x00", b"\x04\x02\x05\x00", "tag"),
+            // The subject key identifier: no octet string.
+            (b"\x06\x03\x55\x1d\x0e\x04\x16\x04", b"\x06\x03\x55\x1d\x0e\x04\x16\x05", "tag"),
         ] {
-            let fault = TrustAnchors::parse(text.as_bytes(), UNIX_EPOCH + NOW).unwrap_err();
-            assert!(matches!(fault, CertificateFault::NotPem(_)), "{what}: {fault}");
+            let reason = fault_with(from, to);
+            assert!(reason.contains(expected), "{from:02x?}: {reason}");
         }
-        let mut file = pem("root-ca");
-        file.extend(b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n");
-        let fault = TrustAnchors::parse(&file, UNIX_EPOCH + NOW).unwrap_err();
-        assert!(matches!(fault, CertificateFault::Malformed { index: 1, .. }), "{fault}");
     }
 
     #[test]
-    fn a_ca_file_without_a_valid_certificate_is_refused() {
-        let fault = TrustAnchors::parse(&pem("anchor-short"), UNIX_EPOCH + NOW).unwrap_err();
-        assert_eq!(fault, CertificateFault::NoAnchors);
-        let mut file = pem("anchor-short");
-        file.extend(pem("root-ca"));
-        assert!(TrustAnchors::parse(&file, UNIX_EPOCH + NOW).is_ok());
-    }
-
-    #[test]
-    fn chains_to_checks_the_bundle_too() {
-        let anchors = TrustAnchors::parse(&pem("root-ca"), UNIX_EPOCH + NOW).unwrap();
-        assert_eq!(bundle("chain").chains_to(&anchors, UNIX_EPOCH + NOW), Ok(()));
-        let fault = bundle("chain-sha1-intermediate").chains_to(&anchors, UNIX_EPOCH + NOW);
-        assert!(matches!(fault, Err(CertificateFault::WeakSignature { .. })), "{fault:?}");
+    fn a_signature_that_does_not_end_on_a_byte_is_malformed() {
+        let mut der = bundle("notary").leaf.der.to_vec();
+        let signature = der
+            .windows(3)
+            .rposition(|window| {
+                window == b"\x00\x30\x45" || window == b"\x00\x30\x44" || window == b"\x00\x30\x46"
+            })
+            .unwrap();
+        der[signature] = 1;
+        let fault = Certificate::parse(0, der).unwrap_err();
+        assert!(fault.to_string().contains("does not end on a byte"), "{fault}");
     }
 }

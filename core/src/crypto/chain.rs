@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use pki_types::{SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage as Purpose, VerifiedPath, anchor_from_trusted_cert};
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
-use super::certificate::{Certificate, CertificateBundle, CertificateFault, TrustAnchors};
+use super::bundle::{CertificateBundle, TrustAnchors};
+use super::certificate::{Certificate, CertificateFault};
 
 type Algorithms = [&'static dyn SignatureVerificationAlgorithm];
 
@@ -33,74 +34,59 @@ pub(super) fn verify(
         return Err(no_chain(webpki::Error::UnsupportedCriticalExtension));
     }
     let leaf = EndEntityCert::try_from(&bundle.leaf.der).map_err(no_chain)?;
-    let authorities: Vec<CertificateDer<'_>> = bundle
-        .authorities
-        .iter()
-        .filter(|certificate| may_issue(certificate))
-        .map(|certificate| certificate.der.clone())
-        .collect();
-
-    let mut fault = webpki::Error::UnknownIssuer;
-    for anchor in &anchors.0 {
-        match chains_to_anchor(algorithms, &leaf, &authorities, anchor, now) {
-            Ok(()) => return Ok(()),
-            // An issuer that was found and failed says more than one that was not.
-            Err(webpki::Error::UnknownIssuer) => {}
-            Err(telling) => fault = telling,
-        }
-    }
-    Err(no_chain(fault))
-}
-
-fn chains_to_anchor(
-    algorithms: &Algorithms,
-    leaf: &EndEntityCert<'_>,
-    authorities: &[CertificateDer<'_>],
-    anchor: &Certificate,
-    now: Duration,
-) -> Result<(), webpki::Error> {
+    let authorities: Vec<_> =
+        bundle.authorities.iter().filter(|ca| may_issue(ca)).map(|ca| ca.der.clone()).collect();
     // webpki takes an anchor's word for everything; Go checks it like the rest.
-    let is_valid = anchor.check(Some(now)).is_ok() && anchor.has_begun(now);
-    if !is_valid || !may_issue(anchor) || !may_authenticate_servers(anchor) {
-        return Err(webpki::Error::UnknownIssuer);
-    }
-    let path_length = anchor.path_length();
+    let (path_lengths, anchors): (Vec<_>, Vec<_>) = anchors
+        .0
+        .iter()
+        .filter(|anchor| may_issue(anchor) && may_authenticate_servers(anchor) && is_valid(anchor, now))
+        .filter_map(|anchor| Some((path_length(anchor), anchor_from_trusted_cert(&anchor.der).ok()?)))
+        .unzip();
     let within_path_length = |path: &VerifiedPath<'_>| {
         let between = path.intermediate_certificates().count();
-        match path_length {
-            Some(longest) if between > usize::from(longest) => Err(webpki::Error::PathLenConstraintViolated),
-            _ => Ok(()),
+        let is_end = |(_, anchor): &(_, &TrustAnchor<'_>)| std::ptr::eq(*anchor, path.anchor());
+        match path_lengths.iter().zip(&anchors).find(is_end) {
+            Some((longest, _)) if longest.is_none_or(|longest| between <= usize::from(longest)) => Ok(()),
+            _ => Err(webpki::Error::PathLenConstraintViolated),
         }
     };
     leaf.verify_for_usage(
         algorithms,
-        &[anchor_from_trusted_cert(&anchor.der)?],
-        authorities,
+        &anchors,
+        &authorities,
         UnixTime::since_unix_epoch(now),
         Purpose::server_auth(),
         None,
         Some(&within_path_length),
     )
     .map(|_| ())
+    .map_err(no_chain)
+}
+
+/// Valid by Notary's check, and already begun: chains have no leeway.
+fn is_valid(certificate: &Certificate, now: Duration) -> bool {
+    certificate.check(Some(now)).is_ok() && certificate.not_before() <= now
+}
+
+/// How many CA certificates may stand between this one and a leaf.
+fn path_length(certificate: &Certificate) -> Option<u8> {
+    certificate.basic_constraints.as_ref()?.path_len_constraint
 }
 
 /// A CA, and one whose key usage, if given, has certificates in it.
-// Stricter: Go lets version 1 certificates in the CA file issue others.
+// Stricter: Go lets version 1 certificates in the CA file issue others, and
+// takes a certificate that stands there itself.
 fn may_issue(certificate: &Certificate) -> bool {
-    let signs_certificates = match certificate.extension::<KeyUsage>() {
-        Ok(Some(usage)) => usage.key_cert_sign(),
-        Ok(None) => true,
-        Err(_) => false,
-    };
+    let signs_certificates = certificate.key_usage.as_ref().is_none_or(KeyUsage::key_cert_sign);
     certificate.is_ca() && signs_certificates && is_understood(certificate)
 }
 
 fn may_authenticate_servers(certificate: &Certificate) -> bool {
-    match certificate.extension::<ExtendedKeyUsage>() {
-        Ok(Some(usage)) => usage.0.contains(&ID_KP_SERVER_AUTH) || usage.0.contains(&ANY_EXTENDED_KEY_USAGE),
-        Ok(None) => true,
-        Err(_) => false,
-    }
+    certificate
+        .extended_key_usage
+        .as_ref()
+        .is_none_or(|usage| usage.0.contains(&ID_KP_SERVER_AUTH) || usage.0.contains(&ANY_EXTENDED_KEY_USAGE))
 }
 
 /// Whether every critical extension is one that is surely read as Go reads it.
@@ -128,11 +114,14 @@ mod pure_rust {
         &Ecdsa { key: alg_id::ECDSA_P384, signature: alg_id::ECDSA_SHA384, verify: p384::<Sha384> },
     ];
 
+    /// Of key, message and signature.
+    type Verify = fn(&[u8], &[u8], &[u8]) -> Option<()>;
+
     #[derive(Debug)]
     struct Ecdsa {
         key: AlgorithmIdentifier,
         signature: AlgorithmIdentifier,
-        verify: fn(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()>,
+        verify: Verify,
     }
 
     impl SignatureVerificationAlgorithm for Ecdsa {
@@ -175,7 +164,7 @@ mod pure_rust {
 
 #[cfg(test)]
 mod tests {
-    use super::super::certificate::tests::{DAY, NOW, anchors, bundle};
+    use super::super::bundle::tests::{DAY, NOW, anchors, bundle};
     use super::*;
 
     /// With both sets of algorithms, which must agree.
@@ -238,6 +227,17 @@ mod tests {
         assert_refused("chain", "anchor-pathlen-0", NOW);
         assert_eq!(chains("chain-direct", "anchor-pathlen-0", NOW), Ok(()));
         assert_eq!(chains("chain", "anchor-pathlen-1", NOW), Ok(()));
+    }
+
+    #[test]
+    fn of_two_anchors_one_that_fits_is_enough() {
+        let mut both = anchors("anchor-pathlen-0");
+        both.0.extend(anchors("anchor-pathlen-1").0);
+        assert_eq!(verify(ALGORITHMS, &bundle("chain"), &both, NOW), Ok(()));
+        both.0.reverse();
+        assert_eq!(verify(ALGORITHMS, &bundle("chain"), &both, NOW), Ok(()));
+        both.0.remove(0);
+        assert!(verify(ALGORITHMS, &bundle("chain"), &both, NOW).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256};
 
-use super::certificate;
+use super::bundle;
 use super::signature::{self, Backend};
 use super::subject_key::SubjectKey;
 use crate::metadata::hex;
@@ -151,7 +151,7 @@ impl PublicKey {
             KeyType::RsaX509 => KeyType::Rsa,
             _ => return Some(self.id().clone()),
         };
-        let spki = certificate::first_spki_der(&self.public)?;
+        let spki = bundle::first_spki_der(&self.public)?;
         Some(KeyId::of(&bare, &spki))
     }
 
@@ -173,7 +173,7 @@ impl PublicKey {
     pub(super) fn subject_key(&self) -> Option<SubjectKey> {
         match self.key_type {
             KeyType::Ecdsa | KeyType::Rsa => SubjectKey::from_der(&self.public),
-            KeyType::EcdsaX509 | KeyType::RsaX509 => certificate::first_key(&self.public),
+            KeyType::EcdsaX509 | KeyType::RsaX509 => bundle::first_key(&self.public),
             KeyType::Ed25519 | KeyType::Other(_) => None,
         }
     }
@@ -253,7 +253,7 @@ mod tests {
             ("rsa-x509", "rsa", "rsa.pem"),
         ] {
             let certificate = certificate(key_type, file);
-            let spki = certificate::first_spki_der(certificate.public_bytes()).unwrap();
+            let spki = bundle::first_spki_der(certificate.public_bytes()).unwrap();
             assert!(SubjectKey::from_der(&spki).is_some());
             let bare = PublicKey::new(KeyType::from(bare), spki);
             assert_eq!(certificate.canonical_id().as_ref(), Some(bare.id()));

@@ -4,15 +4,15 @@
 //! `crypto` packages: nothing that they refuse is accepted. What is refused
 //! beyond them stands at its check, marked `Stricter`.
 
+mod bundle;
 mod certificate;
 mod chain;
 mod key;
 mod signature;
 mod subject_key;
 
-pub use certificate::{
-    CertificateBundle, CertificateFault, MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, TrustAnchors,
-};
+pub use bundle::{CertificateBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, TrustAnchors};
+pub use certificate::CertificateFault;
 pub use key::{KeyId, KeyType, PublicKey};
 #[doc(hidden)]
 pub use signature::Backend;

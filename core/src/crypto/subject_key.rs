@@ -11,8 +11,8 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 // Stricter: Go refuses larger ones only since version 1.20.
 const MAX_RSA_EXPONENT: u32 = i32::MAX as u32;
 
-/// A key whose encoding is sound. Whether a point is on its curve is for the
-/// library to say that verifies with it.
+/// A key whose encoding is sound. Whether a point is on its curve is checked by
+/// every library that verifies with it, so not here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SubjectKey {
     /// An uncompressed point.
@@ -45,6 +45,16 @@ impl SubjectKey {
             // Go insists on the NULL parameters.
             RSA_ENCRYPTION if spki.algorithm.parameters == Some(AnyRef::NULL) => rsa(key),
             _ => None,
+        }
+    }
+
+    /// Whether the key is a point on its curve, or none that would have to be.
+    pub(super) fn is_on_curve(&self) -> bool {
+        match self {
+            Self::P256(point) => p256::PublicKey::from_sec1_bytes(point).is_ok(),
+            Self::P384(point) => p384::PublicKey::from_sec1_bytes(point).is_ok(),
+            Self::P521(point) => p521::PublicKey::from_sec1_bytes(point).is_ok(),
+            Self::Rsa { .. } => true,
         }
     }
 
