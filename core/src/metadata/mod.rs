@@ -10,7 +10,7 @@ mod targets;
 mod time;
 
 pub use envelope::{Envelope, Signature};
-pub use root::{RoleKeys, Root};
+pub use root::{MAX_ROLE_KEYS, RoleKeys, Root};
 pub(crate) use snapshot::hex;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{DelegatedRole, Target, Targets};

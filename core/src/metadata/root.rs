@@ -8,6 +8,10 @@ use super::json::{Malformed, Value};
 use super::{Common, Envelope, role};
 use crate::crypto::{KeyId, KeyType, PublicKey};
 
+/// Most keys that one role may have. Each root key costs a look at its
+/// certificates before any signature is checked.
+pub const MAX_ROLE_KEYS: usize = 256;
+
 /// Keys by the ID under which a file lists them. Whether the ID is the key's
 /// own is checked where a signature by it counts.
 pub(crate) type Keys = BTreeMap<KeyId, Arc<PublicKey>>;
@@ -77,6 +81,9 @@ impl RoleKeys {
             .ok()
             .filter(|threshold| *threshold > 0)
             .ok_or_else(|| Malformed::new(format!("role {name:?} has threshold {threshold}")))?;
+        if key_ids.len() > MAX_ROLE_KEYS {
+            return Err(Malformed::new(format!("role {name:?} has more than {MAX_ROLE_KEYS} keys")));
+        }
         let mut listed: Vec<(KeyId, Arc<PublicKey>)> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         for id in key_ids {
