@@ -64,7 +64,9 @@ mod store;
 pub mod trust;
 
 #[cfg(feature = "http")]
-pub use client::{Client, ClientBuilder, Inspection, SignedTag, Signer, SignerKey, VerifiedImage, inspections_to_json};
+pub use client::{
+    Client, ClientBuilder, Inspection, SignedTag, Signer, SignerKey, VerifiedImage, inspections_to_json,
+};
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;
 pub use trust::{Lookup, Pinning, Policy, Rule};

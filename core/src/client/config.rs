@@ -131,15 +131,16 @@ impl ClientBuilder {
         let pinning = self.pinning.unwrap_or_else(Pinning::trust_on_first_use);
         pinning.check()?;
         self.policy.check()?;
-        let trust_dir = match self.trust_dir {
-            Some(path) => path,
-            None => crate::remote::docker_trust_dir(self.remote.docker_config.as_deref()).ok_or_else(|| {
-                Error::InvalidConfiguration {
-                    what: "trust directory".into(),
-                    reason: "there is no home directory; set trust_dir or DOCKER_CONFIG".into(),
-                }
-            })?,
-        };
+        let trust_dir =
+            match self.trust_dir {
+                Some(path) => path,
+                None => crate::remote::docker_trust_dir(self.remote.docker_config.as_deref()).ok_or_else(
+                    || Error::InvalidConfiguration {
+                        what: "trust directory".into(),
+                        reason: "there is no home directory; set trust_dir or DOCKER_CONFIG".into(),
+                    },
+                )?,
+            };
         Ok(Client {
             store: Store::new(trust_dir),
             remotes: Remotes::new(self.remote)?,

@@ -42,7 +42,9 @@ impl VerifiedImage {
         let (tags, found) = match (reference.tag(), requested) {
             (Some(tag), _) => (vec![tag.to_owned()], set.resolve(tag, policy)?),
             (None, Some(digest)) => set.resolve_digest(&sha256_of(digest)?, policy)?,
-            (None, None) => return Err(Error::Internal { reason: "a reference without tag and digest".into() }),
+            (None, None) => {
+                return Err(Error::Internal { reason: "a reference without tag and digest".into() });
+            }
         };
         let Found { sha256, size, role, signers } = found;
         let tag = tags.first().cloned().unwrap_or_default();
@@ -70,12 +72,15 @@ impl VerifiedImage {
 }
 
 fn sha256_of(digest: &str) -> Result<[u8; 32]> {
-    let invalid = || Error::InvalidReference { reference: digest.into(), reason: "not a sha256 digest".into() };
+    let invalid =
+        || Error::InvalidReference { reference: digest.into(), reason: "not a sha256 digest".into() };
     let digits = digest.strip_prefix("sha256:").ok_or_else(invalid)?;
     let mut bytes = [0; 32];
     let mut nibbles = digits.chars().map(|digit| digit.to_digit(16));
     for byte in &mut bytes {
-        let (Some(Some(high)), Some(Some(low))) = (nibbles.next(), nibbles.next()) else { return Err(invalid()) };
+        let (Some(Some(high)), Some(Some(low))) = (nibbles.next(), nibbles.next()) else {
+            return Err(invalid());
+        };
         *byte = u8::try_from(high * 16 + low).map_err(|_| invalid())?;
     }
     if nibbles.next().is_some() { Err(invalid()) } else { Ok(bytes) }

@@ -12,8 +12,8 @@ use crate::metadata::{FileMeta, role};
 use crate::remote::{Failure, Remote};
 use crate::store::{Store, View};
 use crate::trust::{
-    Expiry, Floors, MAX_FILE_BYTES, MAX_REPOSITORY_BYTES, MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES,
-    Pinning, TrustedRoot, TrustedSet,
+    Expiry, Floors, MAX_FILE_BYTES, MAX_REPOSITORY_BYTES, MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS,
+    MAX_TIMESTAMP_BYTES, Pinning, TrustedRoot, TrustedSet,
 };
 
 /// One update of one repository.
@@ -41,10 +41,15 @@ impl Update<'_> {
         if let Some(set) = remembered {
             // The bytes are those that were verified: nothing to do again.
             match self.timestamp() {
-                Ok(file) if set.file(role::TIMESTAMP) == Some(file.as_slice()) => return Ok(Updated { set, fresh: true }),
+                Ok(file) if set.file(role::TIMESTAMP) == Some(file.as_slice()) => {
+                    return Ok(Updated { set, fresh: true });
+                }
                 Ok(file) => return self.update(Some(Ok(file))),
                 Err(failure) if self.may_serve_cache(&failure) => {
-                    log::warn!("{}; using the timestamp of an earlier request", self.error(role::TIMESTAMP, 0, failure));
+                    log::warn!(
+                        "{}; using the timestamp of an earlier request",
+                        self.error(role::TIMESTAMP, 0, failure)
+                    );
                     return Ok(Updated { set, fresh: false });
                 }
                 Err(failure) => return Err(self.error(role::TIMESTAMP, MAX_TIMESTAMP_BYTES, failure)),
@@ -58,7 +63,13 @@ impl Update<'_> {
         let (known, root) = self.starting_root(&cache)?;
         let cached = |name: &str| cache.file(name);
         let floors = known.as_deref().map(|known| Floors::new(known, &cached));
-        let mut pass = Pass { update: self, cache: &cache, floors: floors.as_ref(), downloaded: BTreeSet::new(), bytes: 0 };
+        let mut pass = Pass {
+            update: self,
+            cache: &cache,
+            floors: floors.as_ref(),
+            downloaded: BTreeSet::new(),
+            bytes: 0,
+        };
 
         let (timestamp, unreachable) = match timestamp.unwrap_or_else(|| self.timestamp()) {
             Ok(file) => (file, None),
@@ -99,9 +110,16 @@ impl Update<'_> {
 
     /// Stores what was downloaded. A cache that cannot be written is no reason
     /// to refuse what verified, as in Notary.
-    fn finish(&self, set: TrustedSet, downloaded: &BTreeSet<String>, cache: &Cache<'_>, fresh: bool) -> Updated {
+    fn finish(
+        &self,
+        set: TrustedSet,
+        downloaded: &BTreeSet<String>,
+        cache: &Cache<'_>,
+        fresh: bool,
+    ) -> Updated {
         let root_changed = cache.root.as_deref() != Some(set.root().file());
-        let changed = root_changed.then_some(role::ROOT).into_iter().chain(downloaded.iter().map(String::as_str));
+        let changed =
+            root_changed.then_some(role::ROOT).into_iter().chain(downloaded.iter().map(String::as_str));
         let files: Vec<(&str, &[u8])> = changed.filter_map(|name| Some((name, set.file(name)?))).collect();
         if !files.is_empty() {
             self.commit(&files, &|view| {
@@ -169,10 +187,14 @@ impl Update<'_> {
         if let Some(expected) = expected {
             expected.check(&file).map_err(|fault| self.tampered(role::ROOT, fault))?;
         }
-        let accept = |known| TrustedRoot::accept(self.gun, file.clone(), known, Some(self.pins), Expiry::Enforced, self.now);
+        let accept = |known| {
+            TrustedRoot::accept(self.gun, file.clone(), known, Some(self.pins), Expiry::Enforced, self.now)
+        };
         let Some(known) = known else { return accept(None) };
         match accept(Some(known)) {
-            Err(Error::RootNotTrusted { fault: RootFault::BrokenRotation { from, to, .. }, .. }) if to > from.saturating_add(1) => {
+            Err(Error::RootNotTrusted { fault: RootFault::BrokenRotation { from, to, .. }, .. })
+                if to > from.saturating_add(1) =>
+            {
                 let last = self.walk(known.clone(), to)?;
                 accept(Some(&last))
             }
@@ -182,17 +204,23 @@ impl Update<'_> {
 
     /// Follows the root versions from a known one up to, not including, `end`.
     fn walk(&self, known: TrustedRoot, end: i64) -> Result<TrustedRoot> {
-        let broken = |reason: String| Error::RootNotTrusted { gun: self.gun.into(), fault: RootFault::BrokenChain(reason) };
+        let broken = |reason: String| Error::RootNotTrusted {
+            gun: self.gun.into(),
+            fault: RootFault::BrokenChain(reason),
+        };
         let first = known.version().saturating_add(1);
         if end.saturating_sub(first) > MAX_ROOT_ROTATIONS {
             return Err(broken(format!("more than {MAX_ROOT_ROTATIONS} versions from {first} to {end}")));
         }
         let mut current = known;
         for version in first..end {
-            let file = self.get(&format!("{version}.root.json"), MAX_ROOT_BYTES).map_err(|failure| match failure {
-                Failure::NotFound => broken(format!("the server does not have version {version}")),
-                failure => self.error(role::ROOT, MAX_ROOT_BYTES, failure),
-            })?;
+            let file =
+                self.get(&format!("{version}.root.json"), MAX_ROOT_BYTES).map_err(
+                    |failure| match failure {
+                        Failure::NotFound => broken(format!("the server does not have version {version}")),
+                        failure => self.error(role::ROOT, MAX_ROOT_BYTES, failure),
+                    },
+                )?;
             let next = TrustedRoot::accept(self.gun, file, Some(&current), None, Expiry::Ignored, self.now)?;
             // Stricter: Notary takes any version from the wanted one on.
             if next.version() != version {
@@ -274,7 +302,8 @@ impl<'a> Cache<'a> {
             role::TIMESTAMP => self.timestamp.clone(),
             role::SNAPSHOT => self.snapshot.clone(),
             _ => {
-                let file = self.update.store.view(self.update.gun).and_then(|view| view.read(name, MAX_FILE_BYTES));
+                let file =
+                    self.update.store.view(self.update.gun).and_then(|view| view.read(name, MAX_FILE_BYTES));
                 file.unwrap_or_else(|error| {
                     log::warn!("{error}; fetching the file instead");
                     None
@@ -327,7 +356,9 @@ impl Pass<'_> {
         self.count(name, source.length.min(MAX_FILE_BYTES))?;
         if let Some(cached) = self.cache.file(name) {
             match apply(set, cached, None) {
-                Err(Error::Tampered { role, fault: Fault::Checksum { .. } | Fault::TooLarge { .. }, .. }) if role == name => {}
+                Err(Error::Tampered {
+                    role, fault: Fault::Checksum { .. } | Fault::TooLarge { .. }, ..
+                }) if role == name => {}
                 result => return result,
             }
         }

@@ -211,9 +211,8 @@ impl Entry {
                 false
             }
         };
-        let offset = |at: usize| {
-            u32::try_from(at).map_err(|_| Malformed::new("the file is larger than 4 GiB"))
-        };
+        let offset =
+            |at: usize| u32::try_from(at).map_err(|_| Malformed::new("the file is larger than 4 GiB"));
         Ok(Self {
             name: (offset(name.start)?, offset(name.end)?),
             value: (offset(start)?, offset(scanner.position())?),
@@ -249,7 +248,8 @@ fn padded_base64<const N: usize>(text: &[u8]) -> Option<&[u8]> {
     if !tail.iter().all(|&b| b == b'=') {
         return None;
     }
-    let foreign = digits.iter().fold(0, |foreign, &digit| foreign | FOREIGN.get(digit as usize).unwrap_or(&1));
+    let foreign =
+        digits.iter().fold(0, |foreign, &digit| foreign | FOREIGN.get(digit as usize).unwrap_or(&1));
     // The last digit carries bits that must be zero.
     let last = *digits.last()?;
     let clean = if N == 44 { b"AEIMQUYcgkosw048".contains(&last) } else { b"AQgw".contains(&last) };
@@ -328,14 +328,17 @@ mod tests {
 
     #[test]
     fn methods_are_read_in_lower_case() {
-        let envelope = read(r#"{"signed":{},"signatures":[{"keyid":"a","method":"ECDSA","sig":"AAA="}]}"#).unwrap();
+        let envelope =
+            read(r#"{"signed":{},"signatures":[{"keyid":"a","method":"ECDSA","sig":"AAA="}]}"#).unwrap();
         assert_eq!(envelope.signatures[0].method, "ecdsa");
         assert_eq!(envelope.signatures[0].bytes, [0, 0]);
     }
 
     #[test]
     fn signatures_end_at_the_limit() {
-        let file = |count| format!(r#"{{"signed":{{}},"signatures":[{}]}}"#, vec![r#"{"keyid":"a"}"#; count].join(","));
+        let file = |count| {
+            format!(r#"{{"signed":{{}},"signatures":[{}]}}"#, vec![r#"{"keyid":"a"}"#; count].join(","))
+        };
         assert_eq!(read(&file(MAX_SIGNATURES)).unwrap().signatures.len(), MAX_SIGNATURES);
         assert!(read(&file(MAX_SIGNATURES + 1)).is_err());
     }
@@ -346,7 +349,8 @@ mod tests {
         let plain = |text: String| plain_target((text + ",").as_bytes());
         let usual = format!(r#"{{"hashes":{{"sha256":"{hash}"}},"length":1570}}"#);
         assert_eq!(plain(usual.clone()), Some(usual.len()));
-        let both = format!(r#"{{"hashes":{{"sha256":"{hash}","sha512":"{}A=="}},"length":0}}"#, "A".repeat(85));
+        let both =
+            format!(r#"{{"hashes":{{"sha256":"{hash}","sha512":"{}A=="}},"length":0}}"#, "A".repeat(85));
         assert_eq!(plain(both.clone()), Some(both.len()));
         for odd in [
             usual.replace("1570", "01"),

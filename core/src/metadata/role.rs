@@ -41,7 +41,9 @@ mod tests {
             assert!(is_delegation(good), "{good}");
         }
         let long = format!("targets/{}", "a".repeat(248));
-        for bad in ["targets", "targets/", "targets//a", "targets/a/", "targets/A", "targets/a.b", "root", "", &long] {
+        for bad in
+            ["targets", "targets/", "targets//a", "targets/a/", "targets/A", "targets/a.b", "root", "", &long]
+        {
             assert!(!is_delegation(bad), "{bad}");
         }
         assert!(is_delegation(&long[..255]));

@@ -87,9 +87,9 @@ impl RoleKeys {
         let mut listed: Vec<(KeyId, Arc<PublicKey>)> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         for id in key_ids {
-            let key = keys
-                .get(id)
-                .ok_or_else(|| Malformed::new(format!("role {name:?} names key {id}, which is not listed")))?;
+            let key = keys.get(id).ok_or_else(|| {
+                Malformed::new(format!("role {name:?} names key {id}, which is not listed"))
+            })?;
             if seen.insert(id) {
                 listed.push((id.clone(), Arc::clone(key)));
             }

@@ -25,7 +25,8 @@ impl FileMeta {
         let members = value.members("file meta", &["custom", "hashes", "length"])?;
         let length = members.get("length").int("length")?;
         let mut meta = Self {
-            length: u64::try_from(length).map_err(|_| Malformed::new(format!("length {length} is negative")))?,
+            length: u64::try_from(length)
+                .map_err(|_| Malformed::new(format!("length {length} is negative")))?,
             sha256: None,
             sha512: None,
         };
@@ -121,7 +122,10 @@ impl Timestamp {
     }
 }
 
-fn read_meta(envelope: &Envelope, needed: &[&str]) -> Result<(Common, BTreeMap<String, FileMeta>), Malformed> {
+fn read_meta(
+    envelope: &Envelope,
+    needed: &[&str],
+) -> Result<(Common, BTreeMap<String, FileMeta>), Malformed> {
     envelope.check_members(&["_type", "version", "expires", "meta"])?;
     let common = envelope.common()?;
     let meta = envelope.member("meta")?;

@@ -114,7 +114,8 @@ impl Target {
             }
         }
         // Stricter: Go reads a negative size.
-        let length = u64::try_from(length).map_err(|_| Malformed::new(format!("length {length} is negative")))?;
+        let length =
+            u64::try_from(length).map_err(|_| Malformed::new(format!("length {length} is negative")))?;
         Ok(Self { length, sha256 })
     }
 }
@@ -142,7 +143,10 @@ fn read_delegations(parent: &str, value: &Value<'_>) -> Result<Vec<DelegatedRole
         delegations.push(DelegatedRole {
             name: name.to_owned(),
             keys: RoleKeys::new(name, &key_ids, threshold, &keys)?,
-            paths: paths.iter().map(|path| Ok(path.text("path")?.to_owned())).collect::<Result<_, Malformed>>()?,
+            paths: paths
+                .iter()
+                .map(|path| Ok(path.text("path")?.to_owned()))
+                .collect::<Result<_, Malformed>>()?,
         });
     }
     Ok(delegations)

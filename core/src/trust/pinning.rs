@@ -39,7 +39,11 @@ impl Pinning {
     /// Admits only these root key IDs for a repository, or for all whose name
     /// starts with what stands before a final `*`. An empty list admits none.
     #[must_use]
-    pub fn certificates(mut self, name: impl Into<String>, key_ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn certificates(
+        mut self,
+        name: impl Into<String>,
+        key_ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
         self.certificates.insert(name.into(), key_ids.into_iter().map(Into::into).collect());
         self
     }
@@ -73,8 +77,9 @@ impl Pinning {
     /// # Errors
     /// [`Error::InvalidConfiguration`].
     pub fn check(&self) -> Result<()> {
-        let invalid = |name: &String, reason| {
-            Error::InvalidConfiguration { what: format!("pins for {name:?}"), reason }
+        let invalid = |name: &String, reason| Error::InvalidConfiguration {
+            what: format!("pins for {name:?}"),
+            reason,
         };
         for name in self.certificates.keys() {
             names::check_pattern(name).map_err(|reason| invalid(name, reason))?;
@@ -86,17 +91,29 @@ impl Pinning {
     }
 
     /// Why a root certificate is not admitted for a repository; `None` if it is.
-    pub(super) fn refusal(&self, gun: &str, key_id: &str, bundle: &CertificateBundle, now: SystemTime) -> Option<String> {
+    pub(super) fn refusal(
+        &self,
+        gun: &str,
+        key_id: &str,
+        bundle: &CertificateBundle,
+        now: SystemTime,
+    ) -> Option<String> {
         if let Some(key_ids) = self.certificates.get(gun).or_else(|| self.wildcard(gun)) {
             if key_ids.iter().any(|pinned| pinned == key_id) {
                 return None;
             }
             return Some(format!("key {key_id} is not among the pinned {}", key_ids.join(", ")));
         }
-        let longest = self.authorities.iter().filter(|(prefix, _)| gun.starts_with(prefix.as_str())).max_by_key(|(prefix, _)| prefix.len());
+        let longest = self
+            .authorities
+            .iter()
+            .filter(|(prefix, _)| gun.starts_with(prefix.as_str()))
+            .max_by_key(|(prefix, _)| prefix.len());
         if let Some((prefix, pem)) = longest {
             let chain = TrustAnchors::parse(pem, now).and_then(|anchors| bundle.chains_to(&anchors, now));
-            return chain.err().map(|fault| format!("key {key_id} under the CA pinned for {prefix:?}: {fault}"));
+            return chain
+                .err()
+                .map(|fault| format!("key {key_id} under the CA pinned for {prefix:?}: {fault}"));
         }
         if self.trust_on_first_use {
             return None;
@@ -105,7 +122,8 @@ impl Pinning {
     }
 
     fn wildcard(&self, gun: &str) -> Option<&Vec<String>> {
-        let prefix_of = |name: &str| name.strip_suffix('*').filter(|prefix| gun.starts_with(prefix)).map(str::len);
+        let prefix_of =
+            |name: &str| name.strip_suffix('*').filter(|prefix| gun.starts_with(prefix)).map(str::len);
         self.certificates
             .iter()
             .filter_map(|(name, key_ids)| Some((prefix_of(name)?, key_ids)))

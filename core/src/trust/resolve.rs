@@ -70,7 +70,9 @@ impl TrustedSet {
         let mut signers: Vec<String> = self
             .walk(Some(tag), None)
             .filter(|name| *name != role::RELEASES)
-            .filter(|name| self.listed(name, tag).is_some_and(|target| target.sha256.as_deref() == Some(sha256)))
+            .filter(|name| {
+                self.listed(name, tag).is_some_and(|target| target.sha256.as_deref() == Some(sha256))
+            })
             .filter_map(|name| name.strip_prefix("targets/").map(str::to_owned))
             .collect();
         signers.sort();
@@ -87,7 +89,8 @@ impl TrustedSet {
             Lookup::Notary => &[role::TARGETS],
         };
         for start in starts {
-            let hit = self.walk(Some(tag), Some(start)).find_map(|name| Some((name, self.listed(name, tag)?)));
+            let hit =
+                self.walk(Some(tag), Some(start)).find_map(|name| Some((name, self.listed(name, tag)?)));
             match hit {
                 // The walk goes on below a role, but for Docker only the two count.
                 Some((name, _)) if lookup == Lookup::Docker && !starts.contains(&name) => {
@@ -134,7 +137,8 @@ impl TrustedSet {
                     queue.extend(children);
                     continue;
                 }
-                let admitted = tag.is_none_or(|tag| delegation.paths.iter().any(|path| tag.starts_with(path.as_str())));
+                let admitted =
+                    tag.is_none_or(|tag| delegation.paths.iter().any(|path| tag.starts_with(path.as_str())));
                 let in_reach = start.is_none_or(|start| name == start || is_below(name, start));
                 if admitted && in_reach {
                     queue.extend(children);

@@ -157,7 +157,11 @@ enum IntegrityFault {
 }
 
 /// The root's own threshold must be met by its usable keys.
-fn check_integrity(envelope: &Envelope, root: &Root, leaves: &[(KeyId, Arc<PublicKey>)]) -> Result<(), IntegrityFault> {
+fn check_integrity(
+    envelope: &Envelope,
+    root: &Root,
+    leaves: &[(KeyId, Arc<PublicKey>)],
+) -> Result<(), IntegrityFault> {
     let threshold = root.role(role::ROOT).map_or(u32::MAX, |keys| keys.threshold);
     signatures::verify(envelope, leaves, threshold).map_err(|fault| match fault {
         Fault::Threshold { needed, valid, key_ids } => {
@@ -170,7 +174,11 @@ fn check_integrity(envelope: &Envelope, root: &Root, leaves: &[(KeyId, Arc<Publi
 type UsableCertificate = (KeyId, Arc<PublicKey>, CertificateBundle);
 
 /// The root keys with a usable certificate, and for each other one why not.
-fn usable_certificates(gun: &str, root: &Root, now: Option<SystemTime>) -> (Vec<UsableCertificate>, Vec<String>) {
+fn usable_certificates(
+    gun: &str,
+    root: &Root,
+    now: Option<SystemTime>,
+) -> (Vec<UsableCertificate>, Vec<String>) {
     let mut usable = Vec::new();
     let mut refused = Vec::new();
     for (id, key) in root.role(role::ROOT).map_or(&[][..], |keys| &keys.keys) {
@@ -182,7 +190,12 @@ fn usable_certificates(gun: &str, root: &Root, now: Option<SystemTime>) -> (Vec<
     (usable, refused)
 }
 
-fn usable_certificate(gun: &str, id: &KeyId, key: &PublicKey, now: Option<SystemTime>) -> Result<CertificateBundle, String> {
+fn usable_certificate(
+    gun: &str,
+    id: &KeyId,
+    key: &PublicKey,
+    now: Option<SystemTime>,
+) -> Result<CertificateBundle, String> {
     if key.id() != id {
         return Err(format!("its content has the ID {}", key.id()));
     }

@@ -8,7 +8,9 @@ use std::time::SystemTime;
 use super::{MAX_DELEGATIONS, MAX_FILE_BYTES, TrustedRoot, signatures};
 use crate::error::{Error, Fault, Result};
 use crate::metadata::json::Malformed;
-use crate::metadata::{Common, DelegatedRole, Envelope, FileMeta, RoleKeys, Snapshot, Targets, Timestamp, format_time, role};
+use crate::metadata::{
+    Common, DelegatedRole, Envelope, FileMeta, RoleKeys, Snapshot, Targets, Timestamp, format_time, role,
+};
 
 /// What is trusted of one repository. Files are added in the order timestamp,
 /// snapshot, then whatever [`TrustedSet::next_role`] says, each checked against
@@ -168,20 +170,24 @@ impl TrustedSet {
 
     fn admit(&mut self, name: String, targets: Targets) -> Result<()> {
         for child in &targets.delegations {
-            if self.is_known(&child.name) || targets.delegations.iter().filter(|d| d.name == child.name).count() > 1 {
+            if self.is_known(&child.name)
+                || targets.delegations.iter().filter(|d| d.name == child.name).count() > 1
+            {
                 let fault = Fault::Malformed(format!("{} is declared twice", child.name));
                 return Err(Error::Tampered { gun: self.gun().into(), role: name, fault });
             }
         }
         self.seen += targets.delegations.len();
         if self.seen > MAX_DELEGATIONS {
-            let fault = Fault::Malformed(format!("the repository has more than {MAX_DELEGATIONS} delegations"));
+            let fault =
+                Fault::Malformed(format!("the repository has more than {MAX_DELEGATIONS} delegations"));
             return Err(Error::Tampered { gun: self.gun().into(), role: name, fault });
         }
         let paths = match self.declaration(&name) {
             // A child's path counts only where its parent's paths admit it.
             Some((parent, declared)) => {
-                let within = |path: &&String| parent.paths.iter().any(|outer| path.starts_with(outer.as_str()));
+                let within =
+                    |path: &&String| parent.paths.iter().any(|outer| path.starts_with(outer.as_str()));
                 declared.paths.iter().filter(within).cloned().collect()
             }
             None => vec![String::new()],
@@ -193,11 +199,16 @@ impl TrustedSet {
     }
 
     fn is_known(&self, name: &str) -> bool {
-        self.targets.contains_key(name) || self.excluded.contains_key(name) || self.pending.iter().any(|p| p == name)
+        self.targets.contains_key(name)
+            || self.excluded.contains_key(name)
+            || self.pending.iter().any(|p| p == name)
     }
 
     fn base_role(&self, name: &str) -> Result<&RoleKeys> {
-        self.root.root().role(name).ok_or_else(|| Error::Internal { reason: format!("{name} is no base role") })
+        self.root
+            .root()
+            .role(name)
+            .ok_or_else(|| Error::Internal { reason: format!("{name} is no base role") })
     }
 
     fn keys_of(&self, name: &str) -> Result<&RoleKeys> {
@@ -293,8 +304,12 @@ impl<'a> Floors<'a> {
     /// The lowest acceptable version of a role's file; `None` if any will do.
     pub(crate) fn of(&self, name: &str) -> Option<i64> {
         let version = match name {
-            role::TIMESTAMP => Timestamp::read(&self.signed(name, "Timestamp", self.base_role(name)?)?).ok()?.common.version,
-            role::SNAPSHOT => Snapshot::read(&self.signed(name, "Snapshot", self.base_role(name)?)?).ok()?.common.version,
+            role::TIMESTAMP => {
+                Timestamp::read(&self.signed(name, "Timestamp", self.base_role(name)?)?).ok()?.common.version
+            }
+            role::SNAPSHOT => {
+                Snapshot::read(&self.signed(name, "Snapshot", self.base_role(name)?)?).ok()?.common.version
+            }
             _ => self.targets(name)?.common.version,
         };
         Some(version)
@@ -352,7 +367,8 @@ impl Check<'_> {
 
     /// The bytes are those that the referring file names.
     fn sum(&self, source: Option<&FileMeta>, file: &[u8]) -> Result<()> {
-        let source = source.ok_or_else(|| self.tampered(Fault::Malformed("no signed file refers to it".into())))?;
+        let source =
+            source.ok_or_else(|| self.tampered(Fault::Malformed("no signed file refers to it".into())))?;
         let limit = source.length.min(MAX_FILE_BYTES);
         // The length is a cap, except for the root, which was fetched before it was known.
         if self.role != role::ROOT && file.len() as u64 > limit {

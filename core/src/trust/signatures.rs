@@ -7,7 +7,11 @@ use crate::error::Fault;
 use crate::metadata::Envelope;
 
 /// Checks that `threshold` distinct keys out of `keys` signed the file.
-pub(super) fn verify(envelope: &Envelope, keys: &[(KeyId, Arc<PublicKey>)], threshold: u32) -> Result<(), Fault> {
+pub(super) fn verify(
+    envelope: &Envelope,
+    keys: &[(KeyId, Arc<PublicKey>)],
+    threshold: u32,
+) -> Result<(), Fault> {
     if envelope.signatures.is_empty() {
         return Err(Fault::NoSignatures);
     }
@@ -15,10 +19,10 @@ pub(super) fn verify(envelope: &Envelope, keys: &[(KeyId, Arc<PublicKey>)], thre
     // A key under an ID that is not its own ends the check, even where other
     // signatures would do.
     for signature in &envelope.signatures {
-        if let Some((listed, key)) = key_of(&signature.key_id) {
-            if key.id() != listed {
-                return Err(Fault::KeyId { listed: listed.to_string(), computed: key.id().to_string() });
-            }
+        if let Some((listed, key)) = key_of(&signature.key_id)
+            && key.id() != listed
+        {
+            return Err(Fault::KeyId { listed: listed.to_string(), computed: key.id().to_string() });
         }
     }
     // Signatures by other keys, by unknown methods and wrong ones are passed
