@@ -1,5 +1,6 @@
 """What every Python test can ask for. A missing program skips a test; in CI it fails."""
 
+import functools
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from lab import DockerTrust, Engine, Notary, NotaryServer
 from lab.need import need
+from lab.repositories import build
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +45,30 @@ def docker(server, engine, tmp_path) -> DockerTrust:
 def fresh_directory(tmp_path_factory):
     """Call it for one more directory."""
     return lambda: Path(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="session")
+def tagtrust():
+    """The Python package."""
+    try:
+        import tagtrust
+    except ImportError:
+        tagtrust = None
+    need(tagtrust is not None, "the Python package `tagtrust`")
+    return tagtrust
+
+
+@pytest.fixture
+def client(tagtrust, server, tmp_path):
+    return tagtrust.Client(trust_dir=tmp_path / "trust", server=server.url, ca_file=server.ca_file)
+
+
+@pytest.fixture(scope="session")
+def published(server, engine, fresh_directory):
+    """`published("docker-signed")`: a repository made once and only read by the tests."""
+
+    @functools.cache
+    def make(recipe):
+        return build(recipe, server, engine, fresh_directory())
+
+    return make

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
+use pyo3::types::PyMapping;
 use tagtrust::{Error, Lookup, Result};
 
 #[derive(FromPyObject)]
 pub(crate) struct Pinning {
+    #[pyo3(from_py_with = mapping)]
     certificates: BTreeMap<String, Vec<String>>,
+    #[pyo3(from_py_with = mapping)]
     ca: BTreeMap<String, PathBuf>,
     trust_on_first_use: bool,
 }
@@ -69,4 +72,13 @@ impl Rule {
         let threshold = if any_of.is_empty() { 0 } else { threshold };
         tagtrust::Rule { repository, all_of, any_of, threshold }
     }
+}
+
+/// Any mapping, not only a `dict`.
+fn mapping<V>(value: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, V>>
+where
+    V: for<'a, 'py> FromPyObject<'a, 'py, Error: Into<PyErr>>,
+{
+    let items = value.cast::<PyMapping>()?.items()?;
+    items.iter().map(|item| item.extract::<(String, V)>()).collect()
 }

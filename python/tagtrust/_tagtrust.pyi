@@ -6,6 +6,8 @@ from typing import final
 from ._errors import TrustError
 from ._settings import Pinning, Policy
 
+__all__ = ["Client", "Image", "Inspection", "SignedTag", "Signer", "__version__", "inspections_to_json"]
+
 __version__: str
 
 @final
