@@ -208,7 +208,7 @@ fn a_rotated_root_follows_from_its_predecessor_and_from_no_other() {
     ));
     // Pinned to the root key of the first version, the newest one is refused.
     let first_key = accept(1, None).unwrap().root().role("root").unwrap().key_ids();
-    let pins = Pinning::none().certificates(repository.gun.as_str(), first_key).unwrap();
+    let pins = Pinning::none().certificates(repository.gun.as_str(), first_key);
     let verdict = repository.verdict_with(&files, repository.now(), &pins, None);
     assert!(matches!(verdict, Err(Error::RootNotTrusted { .. })), "{verdict:?}");
 }
