@@ -17,6 +17,10 @@ use std::ops::Range;
 /// Deepest nesting that is read. Stops stack exhaustion by hostile JSON.
 pub const MAX_DEPTH: u32 = 64;
 
+/// Most values in one small part that is read as a tree. Each takes many times
+/// the memory of its two bytes in the text.
+const MAX_VALUES: u32 = 1 << 18;
+
 /// Largest integer that Go reads without loss: it goes through a double.
 const MAX_INTEGER: u64 = 1 << 53;
 
@@ -130,6 +134,8 @@ pub(crate) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     depth: u32,
+    /// How many values became part of a tree.
+    values: u32,
     /// The text is already canonical JSON: control characters may stand in strings.
     raw: bool,
     pub(crate) canonical: bool,
@@ -141,12 +147,12 @@ impl<'a> Scanner<'a> {
         if let Err(error) = std::str::from_utf8(text) {
             return Err(Malformed::at(error.valid_up_to(), "invalid UTF-8"));
         }
-        Ok(Self { text, at: 0, depth: 0, raw: false, canonical: true })
+        Ok(Self { text, at: 0, depth: 0, values: 0, raw: false, canonical: true })
     }
 
     /// Over a text that [`rewrite`] made.
     pub(crate) fn canonical(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0, raw: true, canonical: true }
+        Self { text, at: 0, depth: 0, values: 0, raw: true, canonical: true }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -501,6 +507,10 @@ impl<'a> Value<'a> {
     }
 
     fn take(scanner: &mut Scanner<'a>) -> Result<Self> {
+        scanner.values += 1;
+        if scanner.values > MAX_VALUES {
+            return scanner.fail("too many values");
+        }
         Ok(match scanner.peek()? {
             b'{' => {
                 let mut members = Vec::new();
@@ -731,6 +741,14 @@ mod tests {
         assert!(canonical(&nested(MAX_DEPTH as usize + 1)).is_err());
         assert!(canonical(&"[".repeat(100_000)).is_err());
         assert!(canonical(&"{\"a\":".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn a_tree_has_a_limit() {
+        let list = |count: u32| format!("[{}]", vec!["1"; count as usize].join(","));
+        assert!(Value::read(list(MAX_VALUES - 1).as_bytes()).is_ok());
+        assert!(Value::read(list(MAX_VALUES).as_bytes()).is_err());
+        assert!(Value::read_list(format!("[{}]", list(MAX_VALUES)).as_bytes(), 1).is_err());
     }
 
     #[test]

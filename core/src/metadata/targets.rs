@@ -7,6 +7,9 @@ use super::json::{self, Malformed, Value};
 use super::root::{read_key_ids, read_keys};
 use super::{Common, Envelope, RoleKeys, role};
 
+/// Most paths that one delegation may have: each is compared with each of its parent's.
+const MAX_PATHS: usize = 1024;
+
 /// The content of a targets or delegation file. Targets stay bytes until asked for.
 #[derive(Debug, Clone)]
 pub struct Targets {
@@ -140,6 +143,9 @@ fn read_delegations(parent: &str, value: &Value<'_>) -> Result<Vec<DelegatedRole
         let key_ids = read_key_ids(members.get("keyids"))?;
         let threshold = members.get("threshold").int("threshold")?;
         let paths = members.get("paths").list("paths")?;
+        if paths.len() > MAX_PATHS {
+            return Err(Malformed::new(format!("{name:?} has more than {MAX_PATHS} paths")));
+        }
         delegations.push(DelegatedRole {
             name: name.to_owned(),
             keys: RoleKeys::new(name, &key_ids, threshold, &keys)?,
@@ -150,4 +156,21 @@ fn read_delegations(parent: &str, value: &Value<'_>) -> Result<Vec<DelegatedRole
         });
     }
     Ok(delegations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_a_delegation_end_at_the_limit() {
+        let read = |count| {
+            let paths = vec!["\"\""; count].join(",");
+            let role = format!(r#"{{"keyids":[],"name":"targets/a","paths":[{paths}],"threshold":1}}"#);
+            let delegations = format!(r#"{{"keys":{{}},"roles":[{role}]}}"#);
+            read_delegations(role::TARGETS, &Value::read(delegations.as_bytes()).unwrap())
+        };
+        assert_eq!(read(MAX_PATHS).unwrap().len(), 1);
+        assert!(read(MAX_PATHS + 1).is_err());
+    }
 }

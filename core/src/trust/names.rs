@@ -18,10 +18,14 @@ pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
 
 /// The start of a repository's full name.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), String> {
-    let Some((registry, path)) = prefix.split_once('/') else { return Ok(()) };
+    let (registry, path) = prefix.split_once('/').unwrap_or((prefix, ""));
+    let of_a_registry = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
     let of_a_path = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/');
-    if !path.bytes().all(of_a_path) {
+    if !registry.bytes().all(of_a_registry) || !path.bytes().all(of_a_path) {
         return Err("no repository's name starts like this".into());
+    }
+    if !prefix.contains('/') {
+        return Ok(());
     }
     match Reference::parse_repository(&format!("{registry}/name")) {
         Ok(name) if name.registry() == registry => Ok(()),
@@ -56,7 +60,9 @@ mod tests {
         {
             assert!(check_pattern(pattern).is_err(), "{pattern}");
         }
-        for prefix in ["docker.io/library/*", "library/", "index.docker.io/library/", "/"] {
+        for prefix in
+            ["docker.io/library/*", "library/", "index.docker.io/library/", "/", "*", "r_e", " r.example"]
+        {
             assert!(check_prefix(prefix).is_err(), "{prefix}");
         }
     }

@@ -169,19 +169,21 @@ impl TrustedSet {
     }
 
     fn admit(&mut self, name: String, targets: Targets) -> Result<()> {
+        let malformed = |what| {
+            let fault = Fault::Malformed(what);
+            Error::Tampered { gun: self.gun().into(), role: name.clone(), fault }
+        };
+        // First: it bounds the comparisons below.
+        let seen = self.seen.saturating_add(targets.delegations.len());
+        if seen > MAX_DELEGATIONS {
+            return Err(malformed(format!("the repository has more than {MAX_DELEGATIONS} delegations")));
+        }
         for child in &targets.delegations {
             if self.is_known(&child.name)
                 || targets.delegations.iter().filter(|d| d.name == child.name).count() > 1
             {
-                let fault = Fault::Malformed(format!("{} is declared twice", child.name));
-                return Err(Error::Tampered { gun: self.gun().into(), role: name, fault });
+                return Err(malformed(format!("{} is declared twice", child.name)));
             }
-        }
-        self.seen += targets.delegations.len();
-        if self.seen > MAX_DELEGATIONS {
-            let fault =
-                Fault::Malformed(format!("the repository has more than {MAX_DELEGATIONS} delegations"));
-            return Err(Error::Tampered { gun: self.gun().into(), role: name, fault });
         }
         let paths = match self.declaration(&name) {
             // A child's path counts only where its parent's paths admit it.
@@ -192,6 +194,7 @@ impl TrustedSet {
             }
             None => vec![String::new()],
         };
+        self.seen = seen;
         self.pending.pop();
         self.pending.extend(targets.delegations.iter().rev().map(|child| child.name.clone()));
         self.targets.insert(name, Delegation { targets: Arc::new(targets), paths });
