@@ -5,7 +5,7 @@ import json
 import pytest
 
 from interop.verifiers import COMMAND, environment, options
-from lab import run
+from lab import DockerTrust, repositories, run
 from lab.need import need
 
 UNKNOWN = "registry.example:5000/lab/unknown"
@@ -64,6 +64,22 @@ class TestBothForms:
         digest = "sha256:" + "0" * 64
         assert_same_output(inspect, docker, *form, f"{gun}@{digest}")
         assert_same_output(inspect, docker, *form, f"{gun}:v1@{digest}")
+
+    def test_order_of_tags_and_signers(self, form, server, engine, inspect, docker, fresh_directory):
+        gun, publisher = repositories.new_gun("order"), DockerTrust(server, fresh_directory(), engine)
+        for signer in ("zoe", "al-10", "bob", "al-9"):
+            publisher.add_signer(signer, gun, publisher.generate_key(signer, fresh_directory()))
+        for tag in ("v2", "v02", "v10", "v", "va", "v1-rc", "V3_x", "1.10", "1.9"):
+            publisher.sign(f"{gun}:{tag}", *repositories.make_image("any"))
+        assert_same_output(inspect, docker, *form, gun)
+        assert_same_output(inspect, docker, *form, f"{gun}:v10")
+
+    def test_a_tag_without_sha256_has_no_digest(self, form, server, inspect, docker, fresh_directory):
+        repository = repositories.notary_plain(server, fresh_directory())
+        repository.admin.run("addhash", repository.gun, "v3", 5, "--sha512", "ab" * 64, "--publish")
+        repository.admin.run("addhash", repository.gun, "a<b>&c", 5, "--sha256", "ab" * 32, "--publish")
+        assert_same_output(inspect, docker, *form, repository.gun)
+        assert_same_output(inspect, docker, *form, f"{repository.gun}:v3")
 
     def test_several_images(self, form, published, inspect, docker):
         guns = [published(recipe).gun for recipe in ("docker-signed", "notary-plain", "docker-empty")]
