@@ -1,5 +1,6 @@
 """What a client has seen counts, whether it is on disk, in memory, or was stored by somebody else."""
 
+import copy
 import shutil
 
 import pytest
@@ -113,10 +114,12 @@ def test_a_slow_process_does_not_bring_back_a_root(place):
     rotated = newer(old)
     rotated.rotate_root([tuf.root_key("second root", GUN)])
     halfway = rotated.files()
-    newest = newer(rotated)
-    newest.rotate_root([tuf.root_key("third root", GUN)], keep_old=True)
+    newest = copy.deepcopy(rotated)
+    newest.rotate_root([tuf.root_key("third root", GUN)])
     newest.rotate_root([tuf.root_key("fourth root", GUN)])
     newest.set_keys("timestamp", [tuf.key("new timestamp")])
+    for role in ("snapshot", "timestamp"):
+        newest[role].signed["version"] += 1
 
     def overtaken(handler):
         """Somebody else finishes first, with the newest files."""

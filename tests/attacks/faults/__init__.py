@@ -172,5 +172,6 @@ for module in (
     "delegations",
     "transport",
     "controls",
+    "limits",
 ):
     importlib.import_module(f"attacks.faults.{module}")

@@ -8,6 +8,7 @@ CASE = "Member names are read as they are written. Notary takes any case, and le
 TEXT = "Invalid UTF-8 and lone surrogates are refused. Notary replaces them, then checks the signature."
 NUMBER = "Only integers up to 2^53 are read. Notary reads numbers as floating point and rounds them."
 NESTING = "JSON nested deeper than 64 levels is refused, to bound the memory. Notary reads 10,000 levels."
+LIMITS = "Everything that a server or a publisher may send much of is bounded. Notary has no such limit, or a far higher one."
 FORM = "A file of the wrong form is refused. Notary takes it for one that is badly signed, and does without it."
 NEGATIVE = "A negative length is refused. Notary ignores it."
 TIME = "Times are those of RFC 3339: no fraction after a comma, no offset of 24 hours."
