@@ -52,11 +52,8 @@ bench: setup ## Measure against the real notary, and in-process with criterion
 	cargo bench --locked -p tagtrust
 
 .PHONY: fuzz
-fuzz: FUZZ_SECONDS ?= 600
-fuzz: ## Run every fuzz target for FUZZ_SECONDS (600); needs cargo-fuzz and nightly
-	cd core && for target in $$(cargo +nightly fuzz list); do \
-	    cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
-	done
+fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time
+	@core/fuzz/run.sh
 
 .PHONY: header
 header: ## Write include/tagtrust.h anew; a test compares it with the sources
