@@ -12,6 +12,8 @@ use crate::trust::{Pinning, Policy};
 
 /// How long one verification may take in all, requests included.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer ones could overflow a deadline.
+const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How many repositories are asked for at a time.
 const PARALLELISM: usize = 8;
 
@@ -147,7 +149,7 @@ impl ClientBuilder {
             pinning,
             policy: self.policy,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemTime::now)),
-            timeout: self.timeout.unwrap_or(TIMEOUT),
+            timeout: self.timeout.unwrap_or(TIMEOUT).min(MAX_TIMEOUT),
             offline_max_age: self.offline_max_age,
             require_fresh: self.require_fresh,
             parallelism: self.parallelism.unwrap_or(PARALLELISM).max(1),

@@ -24,11 +24,11 @@ pub(super) struct Slot {
     known: Mutex<Option<Known>>,
 }
 
-/// A verified repository, and when the server last confirmed it.
+/// A verified repository, and when the server was asked for what confirmed it last.
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) set: Arc<TrustedSet>,
-    pub(super) fetched: Instant,
+    pub(super) asked: Instant,
     pub(super) valid_until: SystemTime,
 }
 
@@ -44,8 +44,8 @@ impl Memory {
     }
 
     /// Keeps a set that the server has just confirmed.
-    pub(super) fn remember(&self, slot: &Slot, set: &Arc<TrustedSet>) {
-        let known = Known { set: Arc::clone(set), fetched: Instant::now(), valid_until: set.valid_until() };
+    pub(super) fn remember(&self, slot: &Slot, set: &Arc<TrustedSet>, asked: Instant) {
+        let known = Known { set: Arc::clone(set), asked, valid_until: set.valid_until() };
         let previous = slot.known().replace(known);
         if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.set, set)) {
             self.make_room();
@@ -64,9 +64,9 @@ impl Memory {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let mut kept: Vec<(Instant, usize, &String)> = slots
             .iter()
-            .filter_map(|(gun, slot)| slot.current().map(|known| (known.fetched, known.set.bytes(), gun)))
+            .filter_map(|(gun, slot)| slot.current().map(|known| (known.asked, known.set.bytes(), gun)))
             .collect();
-        kept.sort_unstable_by_key(|(fetched, ..)| std::cmp::Reverse(*fetched));
+        kept.sort_unstable_by_key(|(asked, ..)| std::cmp::Reverse(*asked));
         let mut bytes = 0_usize;
         let forgotten: Vec<String> = kept
             .into_iter()

@@ -126,24 +126,27 @@ impl Client {
         if let Some(trusted) = started.checked_sub(self.offline_max_age).and_then(recent) {
             return Ok(trusted);
         }
-        // One thread asks the server; those that wait take its answer.
+        // One thread asks the server; those that began to wait before it did so
+        // take its answer.
         let _turn = slot.update.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trusted) = recent(started) {
             return Ok(trusted);
         }
-        let remote = self.remotes.server_for(reference.registry())?;
-        let update = update::Update {
-            gun: reference.gun(),
-            store: &self.store,
-            remote: &remote,
-            pins: &self.pinning,
-            now,
-            deadline,
-            require_fresh: self.require_fresh,
-        };
-        let updated = update.run(slot.current().map(|known| known.set));
+        let asked = Instant::now();
+        let updated = self.remotes.server_for(reference.registry()).and_then(|remote| {
+            let update = update::Update {
+                gun: reference.gun(),
+                store: &self.store,
+                remote: &remote,
+                pins: &self.pinning,
+                now,
+                deadline,
+                require_fresh: self.require_fresh,
+            };
+            update.run(slot.current().map(|known| known.set).as_ref())
+        });
         match &updated {
-            Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set),
+            Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set, asked),
             _ => self.memory.forget_if_empty(reference.gun(), &slot),
         }
         updated.map(|Updated { set, fresh }| Trusted { set, fresh })
@@ -152,6 +155,6 @@ impl Client {
 
 fn remembered(slot: &Slot, oldest: Instant, now: SystemTime) -> Option<Trusted> {
     let known = slot.current()?;
-    let usable = known.fetched >= oldest && now <= known.valid_until;
+    let usable = known.asked >= oldest && now <= known.valid_until;
     usable.then_some(Trusted { set: known.set, fresh: true })
 }

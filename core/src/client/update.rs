@@ -36,15 +36,28 @@ pub(super) struct Updated {
 
 impl Update<'_> {
     /// `remembered` is what this process has verified before.
-    pub(super) fn run(&self, remembered: Option<Arc<TrustedSet>>) -> Result<Updated> {
-        let remembered = remembered.filter(|set| self.now <= set.valid_until());
-        if let Some(set) = remembered {
-            // The bytes are those that were verified: nothing to do again.
+    pub(super) fn run(&self, remembered: Option<&Arc<TrustedSet>>) -> Result<Updated> {
+        loop {
+            let cache = Cache::read(self, remembered)?;
+            match self.update(&cache) {
+                // Files that are read later may be of the newer set, and then
+                // they fit neither the older ones nor as their floors.
+                Err(error) if cache.is_outdated() && Instant::now() < self.deadline => {
+                    log::debug!("{error}; but somebody has stored newer files meanwhile: once more");
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn update(&self, cache: &Cache<'_>) -> Result<Updated> {
+        let mut asked = None;
+        if let Some(set) = cache.remembered.clone().filter(|set| self.now <= set.valid_until()) {
             match self.timestamp() {
+                // The bytes are those that were verified: nothing to do again.
                 Ok(file) if set.file(role::TIMESTAMP) == Some(file.as_slice()) => {
                     return Ok(Updated { set, fresh: true });
                 }
-                Ok(file) => return self.update(Some(Ok(file))),
                 Err(failure) if self.may_serve_cache(&failure) => {
                     log::warn!(
                         "{}; using the timestamp of an earlier request",
@@ -52,26 +65,16 @@ impl Update<'_> {
                     );
                     return Ok(Updated { set, fresh: false });
                 }
-                Err(failure) => return Err(self.error(role::TIMESTAMP, MAX_TIMESTAMP_BYTES, failure)),
+                answer => asked = Some(answer),
             }
         }
-        self.update(None)
-    }
-
-    fn update(&self, timestamp: Option<Result<Vec<u8>, Failure>>) -> Result<Updated> {
-        let cache = Cache::read(self)?;
-        let (known, root) = self.starting_root(&cache)?;
+        let (known, root) = self.starting_root(cache)?;
         let cached = |name: &str| cache.file(name);
         let floors = known.as_deref().map(|known| Floors::new(known, &cached));
-        let mut pass = Pass {
-            update: self,
-            cache: &cache,
-            floors: floors.as_ref(),
-            downloaded: BTreeSet::new(),
-            bytes: 0,
-        };
+        let mut pass =
+            Pass { update: self, cache, floors: floors.as_ref(), downloaded: BTreeSet::new(), bytes: 0 };
 
-        let (timestamp, unreachable) = match timestamp.unwrap_or_else(|| self.timestamp()) {
+        let (timestamp, unreachable) = match asked.unwrap_or_else(|| self.timestamp()) {
             Ok(file) => (file, None),
             Err(failure) => match cache.file(role::TIMESTAMP) {
                 Some(file) if self.may_serve_cache(&failure) => {
@@ -84,7 +87,7 @@ impl Update<'_> {
         };
         let mut set = TrustedSet::new(Arc::clone(&root));
         let Err(first) = pass.run(&mut set, timestamp.clone()) else {
-            return Ok(self.finish(set, &pass.downloaded, &cache, unreachable.is_none()));
+            return Ok(self.finish(set, &pass.downloaded, cache, unreachable.is_none()));
         };
         if let Some(Error::Unreachable { url, reason }) = unreachable {
             // Without the server there is no newer root, and no other answer.
@@ -98,14 +101,20 @@ impl Update<'_> {
         log::debug!("{first}; refreshing the root");
         let newest = match self.newest_root(Some(&root), set.expected_root()) {
             Ok(newest) => newest,
-            // That the root could not be had is not what is wrong.
-            Err(second) => return Err(if second.is_refusal() { second } else { first }),
+            // That no other root could be had is not what is wrong, unless the
+            // snapshot asks for one.
+            Err(second) if second.is_refusal() || set.expected_root().is_some() => return Err(second),
+            Err(_) => return Err(first),
         };
-        // From here on the old keys are worth nothing, whatever becomes of the rest.
-        self.store_root(&newest);
+        // From here on the old keys are worth nothing, whatever becomes of the
+        // rest. Stricter: Notary would store a first root too, though nothing
+        // under it verified.
+        if known.is_some() {
+            self.store_root(&newest, cache);
+        }
         let mut set = TrustedSet::new(Arc::new(newest));
         pass.run(&mut set, timestamp)?;
-        Ok(self.finish(set, &pass.downloaded, &cache, true))
+        Ok(self.finish(set, &pass.downloaded, cache, true))
     }
 
     /// Stores what was downloaded. A cache that cannot be written is no reason
@@ -117,37 +126,41 @@ impl Update<'_> {
         cache: &Cache<'_>,
         fresh: bool,
     ) -> Updated {
-        let root_changed = cache.root.as_deref() != Some(set.root().file());
-        let changed =
-            root_changed.then_some(role::ROOT).into_iter().chain(downloaded.iter().map(String::as_str));
-        let files: Vec<(&str, &[u8])> = changed.filter_map(|name| Some((name, set.file(name)?))).collect();
+        let is_stored = |name: &str| match name {
+            role::ROOT => cache.stored.root.as_deref() == Some(set.root().file()),
+            _ => !cache.is_ahead() && !downloaded.contains(name),
+        };
+        let names = [role::ROOT, role::TIMESTAMP, role::SNAPSHOT].into_iter().chain(set.roles());
+        let files: Vec<(&str, &[u8])> =
+            names.filter(|name| !is_stored(name)).filter_map(|name| Some((name, set.file(name)?))).collect();
         if !files.is_empty() {
-            self.commit(&files, &|view| {
-                let cached = |name: &str| view.read(name, MAX_FILE_BYTES).ok().flatten();
-                self.has_newer_root(view, set.root())
-                    || Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
-            });
+            self.commit(&files, cache, set.root(), &|stored| stored.has_newer_timestamp(&set));
         }
         Updated { set: Arc::new(set), fresh }
     }
 
-    fn store_root(&self, root: &TrustedRoot) {
-        self.commit(&[(role::ROOT, root.file())], &|view| self.has_newer_root(view, root));
+    fn store_root(&self, root: &TrustedRoot, cache: &Cache<'_>) {
+        self.commit(&[(role::ROOT, root.file())], cache, root, &|_| false);
     }
 
     /// Stores files unless another process has stored newer ones by now.
-    fn commit(&self, files: &[(&str, &[u8])], is_newer: &dyn Fn(&View) -> bool) {
-        if let Err(error) = self.store.commit(self.gun, files, is_newer) {
+    fn commit(
+        &self,
+        files: &[(&str, &[u8])],
+        cache: &Cache<'_>,
+        root: &TrustedRoot,
+        is_newer: &dyn Fn(&Stored) -> bool,
+    ) {
+        let keep = |view: &View| {
+            Stored::read(view).map_or(true, |stored| {
+                // From the root that was there before, the way to this one is proved.
+                let leads_here = stored.root == cache.stored.root || stored.leads_to(root);
+                !leads_here || is_newer(&stored)
+            })
+        };
+        if let Err(error) = self.store.commit(self.gun, files, &keep) {
             log::warn!("{error}; what was verified is not cached");
         }
-    }
-
-    fn has_newer_root(&self, view: &View, root: &TrustedRoot) -> bool {
-        let cached = view.read(role::ROOT, MAX_ROOT_BYTES).ok().flatten().filter(|file| file != root.file());
-        cached.is_some_and(|file| {
-            TrustedRoot::accept(self.gun, file, Some(root), None, Expiry::Ignored, self.now)
-                .is_ok_and(|cached| cached.version() > root.version())
-        })
     }
 
     /// The root to start from, and the root that this machine has seen before.
@@ -171,15 +184,17 @@ impl Update<'_> {
         // chain of versions proves as much as if it had been followed in time.
         log::debug!("the cached root cannot be used: {refusal}");
         let newest = self.newest_root(Some(&known), None)?;
-        self.store_root(&newest);
+        self.store_root(&newest, cache);
         Ok((Some(Arc::new(known)), Arc::new(newest)))
     }
 
     /// The newest root of the server; `known` must lead to it, version by version if need be.
     fn newest_root(&self, known: Option<&TrustedRoot>, expected: Option<&FileMeta>) -> Result<TrustedRoot> {
-        let hash = expected.and_then(FileMeta::sha256_hex);
-        let file = match hash {
-            Some(hash) => self.listed(role::ROOT, &format!("root.{hash}.json"), MAX_ROOT_BYTES)?,
+        let listed = expected.and_then(|expected| Some((expected.sha256_hex()?, expected.length)));
+        let file = match listed {
+            Some((hash, length)) => {
+                self.listed(role::ROOT, &format!("root.{hash}.json"), length.min(MAX_ROOT_BYTES))?
+            }
             None => self
                 .get("root.json", MAX_ROOT_BYTES)
                 .map_err(|failure| self.error(role::ROOT, MAX_ROOT_BYTES, failure))?,
@@ -273,33 +288,90 @@ impl Update<'_> {
     }
 }
 
-/// The repository's files on disk.
+/// The two files on disk that tell how new all of them are.
+struct Stored {
+    root: Option<Vec<u8>>,
+    timestamp: Option<Vec<u8>>,
+}
+
+impl Stored {
+    fn read(view: &View) -> Result<Self> {
+        Ok(Self {
+            root: view.read(role::ROOT, MAX_ROOT_BYTES)?,
+            timestamp: view.read(role::TIMESTAMP, MAX_TIMESTAMP_BYTES)?,
+        })
+    }
+
+    /// True if the root is absent, this one, or one whose keys signed this one.
+    fn leads_to(&self, root: &TrustedRoot) -> bool {
+        fn accept(gun: &str, file: &[u8], previous: Option<&TrustedRoot>) -> Result<TrustedRoot> {
+            let now = SystemTime::UNIX_EPOCH;
+            TrustedRoot::accept(gun, file.to_vec(), previous, None, Expiry::Ignored, now)
+        }
+        self.root.as_deref().filter(|file| *file != root.file()).is_none_or(|file| {
+            accept(root.gun(), file, None)
+                .is_ok_and(|stored| accept(root.gun(), root.file(), Some(&stored)).is_ok())
+        })
+    }
+
+    /// True if the keys of the set's root signed a newer timestamp than the set's.
+    fn has_newer_timestamp(&self, set: &TrustedSet) -> bool {
+        let cached = |_: &str| self.timestamp.clone();
+        self.timestamp.as_deref() != set.file(role::TIMESTAMP)
+            && Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
+    }
+}
+
+/// The repository's files as they were last seen: on disk, unless this process
+/// has seen newer ones and could not store them.
 struct Cache<'a> {
     update: &'a Update<'a>,
     root_path: PathBuf,
-    root: Option<Vec<u8>>,
-    timestamp: Option<Vec<u8>>,
+    stored: Stored,
     snapshot: Option<Vec<u8>>,
+    /// What this process has verified before, if nothing newer is stored. All
+    /// files are then taken from it.
+    remembered: Option<Arc<TrustedSet>>,
 }
 
 impl<'a> Cache<'a> {
-    fn read(update: &'a Update<'a>) -> Result<Self> {
+    fn read(update: &'a Update<'a>, remembered: Option<&Arc<TrustedSet>>) -> Result<Self> {
         let view = update.store.view(update.gun)?;
-        Ok(Self {
-            update,
-            root_path: view.path(role::ROOT),
-            root: view.read(role::ROOT, MAX_ROOT_BYTES)?,
-            timestamp: view.read(role::TIMESTAMP, MAX_TIMESTAMP_BYTES)?,
-            snapshot: view.read(role::SNAPSHOT, MAX_FILE_BYTES)?,
+        let stored = Stored::read(&view)?;
+        let is_newest =
+            |set: &&Arc<TrustedSet>| stored.leads_to(set.root()) && !stored.has_newer_timestamp(set);
+        let remembered = remembered.filter(is_newest).cloned();
+        let snapshot = match &remembered {
+            Some(_) => None,
+            None => view.read(role::SNAPSHOT, MAX_FILE_BYTES)?,
+        };
+        Ok(Self { update, root_path: view.path(role::ROOT), stored, snapshot, remembered })
+    }
+
+    /// True if what was seen last is not stored.
+    fn is_ahead(&self) -> bool {
+        self.remembered.as_ref().is_some_and(|set| {
+            self.stored.root.as_deref() != Some(set.root().file())
+                || self.stored.timestamp.as_deref() != set.file(role::TIMESTAMP)
         })
+    }
+
+    /// True if somebody has stored another set since this was read. What an
+    /// update of ours stores before it has verified a whole set is a root alone.
+    fn is_outdated(&self) -> bool {
+        let view = self.update.store.view(self.update.gun);
+        view.and_then(|view| Stored::read(&view)).is_ok_and(|now| now.timestamp != self.stored.timestamp)
     }
 
     /// Targets and delegations are read when they are needed. What is no longer
     /// of one piece with the rest is told by its checksum.
     fn file(&self, name: &str) -> Option<Vec<u8>> {
+        if let Some(set) = &self.remembered {
+            return set.file(name).map(<[u8]>::to_vec);
+        }
         match name {
-            role::ROOT => self.root.clone(),
-            role::TIMESTAMP => self.timestamp.clone(),
+            role::ROOT => self.stored.root.clone(),
+            role::TIMESTAMP => self.stored.timestamp.clone(),
             role::SNAPSHOT => self.snapshot.clone(),
             _ => {
                 let file =
@@ -328,7 +400,7 @@ impl Pass<'_> {
     fn run(&mut self, set: &mut TrustedSet, timestamp: Vec<u8>) -> Result<()> {
         self.downloaded.clear();
         self.bytes = 0;
-        let is_new = self.cache.timestamp.as_ref() != Some(&timestamp);
+        let is_new = self.cache.file(role::TIMESTAMP).as_ref() != Some(&timestamp);
         let floor = if is_new { self.floor(role::TIMESTAMP) } else { None };
         set.add_timestamp(timestamp, floor, self.update.now)?;
         if is_new {
@@ -337,8 +409,15 @@ impl Pass<'_> {
         self.add(set, role::SNAPSHOT, set.snapshot_source().cloned())?;
         while let Some(name) = set.next_role().map(str::to_owned) {
             match set.source(&name).cloned() {
-                // Declared, and never published.
-                None if name != role::TARGETS => set.skip_role(),
+                None if name != role::TARGETS => {
+                    // Stricter: for Notary it was never published, and a tag in
+                    // it that was revoked may still stand in `targets`.
+                    if let Some(known) = self.floor(&name) {
+                        let gun = self.update.gun.into();
+                        return Err(Error::RolledBack { gun, role: name, known, found: 0 });
+                    }
+                    set.skip_role();
+                }
                 source => self.add(set, &name, source)?,
             }
         }
