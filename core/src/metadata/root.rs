@@ -44,6 +44,10 @@ impl Root {
     pub fn read(envelope: &Envelope) -> Result<Self, Malformed> {
         envelope.check_members(&["_type", "version", "expires", "keys", "roles", "consistent_snapshot"])?;
         let common = envelope.common()?;
+        // Read for its type only: names with a hash are asked for wherever one is known.
+        if !matches!(envelope.member("consistent_snapshot")?, Value::Bool | Value::Null) {
+            return Err(Malformed::new("consistent_snapshot is not a boolean"));
+        }
         let keys = read_keys(&envelope.member("keys")?)?;
         let roles = envelope.member("roles")?;
         let mut read = BTreeMap::new();
