@@ -47,9 +47,8 @@ test: setup ## Run all tests: Rust, C, Python, and against the real programs
 
 .PHONY: bench
 bench: setup ## Measure against the real notary, and in-process with criterion
-	cargo build --locked --release -p tagtrust --examples
-	python tests/bench.py
-	cargo bench --locked -p tagtrust
+	cargo build --locked --release -p tagtrust --example verify
+	PYTHONPATH=tests python tests/bench/bench.py
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time

@@ -245,29 +245,29 @@ fn padded_base64<const N: usize>(text: &[u8]) -> Option<&[u8]> {
     let (encoded, rest) = text.split_first_chunk::<N>()?;
     let padding = if N == 44 { 1 } else { 2 };
     let (digits, tail) = encoded.split_at_checked(N - padding)?;
-    if !tail.iter().all(|&b| b == b'=') {
+    // Counted, not stopped at the first foreign byte: the compiler takes sixteen at a time.
+    let known = encoded.iter().filter(|&&byte| is_base64(byte)).count();
+    let padded = tail.iter().all(|&byte| byte == b'=');
+    if known != digits.len() || !padded || !ends_clean(*digits.last()?, padding) {
         return None;
     }
-    let foreign =
-        digits.iter().fold(0, |foreign, &digit| foreign | FOREIGN.get(digit as usize).unwrap_or(&1));
-    // The last digit carries bits that must be zero.
-    let last = *digits.last()?;
-    let clean = if N == 44 { b"AEIMQUYcgkosw048".contains(&last) } else { b"AQgw".contains(&last) };
-    if foreign != 0 || !clean { None } else { rest.strip_prefix(b"\"") }
+    rest.strip_prefix(b"\"")
 }
 
-/// 1 for every byte that is no digit of base64.
-static FOREIGN: [u8; 256] = {
-    let mut table = [1; 256];
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut at = 0;
-    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-    while at < digits.len() {
-        table[digits[at] as usize] = 0;
-        at += 1;
+/// The last digit carries bits that nobody reads, two for each `=`: they must be zero.
+fn ends_clean(last: u8, padding: usize) -> bool {
+    match last {
+        b'A' | b'Q' | b'g' | b'w' => true,
+        b'E' | b'I' | b'M' | b'U' | b'Y' | b'c' | b'k' | b'o' | b's' | b'0' | b'4' | b'8' => padding == 1,
+        _ => false,
     }
-    table
-};
+}
+
+fn is_base64(digit: u8) -> bool {
+    let letter = (digit | 0x20).wrapping_sub(b'a') < 26;
+    let number = digit.wrapping_sub(b'0') < 10;
+    letter | number | (digit == b'+') | (digit == b'/')
+}
 
 fn read_signatures(canonical: &[u8]) -> Result<Vec<Signature>, Malformed> {
     let list = Value::read_list(canonical, MAX_SIGNATURES)?;
@@ -369,9 +369,13 @@ mod tests {
             usual.replace("gM=", "gN="),
             usual.replace("gM=", "gMM"),
             usual.replace("WJG1", "WJ-1"),
+            usual.replace("WJG1", "WJ@1"),
+            usual.replace("WJG1", "WJé"),
             usual.replace("sha256", "sha255"),
             usual.replace(",\"length", ", \"length"),
             both.replace("A==", "B=="),
+            both.replace("A==", "E=="),
+            both.replace("A==", "==="),
         ] {
             assert_eq!(plain(odd.clone()), None, "{odd}");
         }

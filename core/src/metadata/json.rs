@@ -138,6 +138,8 @@ pub(crate) struct Scanner<'a> {
     values: u32,
     /// The text is already canonical JSON: control characters may stand in strings.
     raw: bool,
+    /// Where the last escape ended.
+    escaped_until: usize,
     pub(crate) canonical: bool,
 }
 
@@ -147,12 +149,12 @@ impl<'a> Scanner<'a> {
         if let Err(error) = std::str::from_utf8(text) {
             return Err(Malformed::at(error.valid_up_to(), "invalid UTF-8"));
         }
-        Ok(Self { text, at: 0, depth: 0, values: 0, raw: false, canonical: true })
+        Ok(Self { text, at: 0, depth: 0, values: 0, raw: false, escaped_until: 0, canonical: true })
     }
 
     /// Over a text that [`rewrite`] made.
     pub(crate) fn canonical(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0, values: 0, raw: true, canonical: true }
+        Self { text, at: 0, depth: 0, values: 0, raw: true, escaped_until: 0, canonical: true }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -232,22 +234,22 @@ impl<'a> Scanner<'a> {
         if self.peek()? == b'}' {
             self.at += 1;
         } else {
-            let mut previous: Option<Range<usize>> = None;
+            let mut previous: Option<Key<'a>> = None;
             loop {
                 if self.peek()? != b'"' {
                     return self.fail("expected a key");
                 }
-                let key = self.string()?;
-                if let Some(previous) = previous.replace(key.clone()) {
-                    match compare_escaped(self.slice(&previous), self.slice(&key)) {
-                        Ordering::Less => {}
-                        Ordering::Equal => return self.fail("duplicate key before here,"),
-                        Ordering::Greater => self.canonical = false,
-                    }
+                let span = self.string()?;
+                let key = Key { content: self.slice(&span), escaped: self.escaped_until > span.start };
+                match previous.as_ref().map_or(Ordering::Less, |previous| previous.compare(&key)) {
+                    Ordering::Less => {}
+                    Ordering::Equal => return self.fail("duplicate key before here,"),
+                    Ordering::Greater => self.canonical = false,
                 }
+                previous = Some(key);
                 self.expect(b':')?;
                 self.peek()?;
-                member(self, key)?;
+                member(self, span)?;
                 match self.peek()? {
                     b',' => self.at += 1,
                     b'}' => break self.at += 1,
@@ -389,6 +391,7 @@ impl<'a> Scanner<'a> {
             }
             _ => return self.fail("invalid escape"),
         }
+        self.escaped_until = self.at;
         Ok(())
     }
 
@@ -462,9 +465,21 @@ fn take_hex4(rest: &mut &[u8]) -> u32 {
     parse_hex4(digits).unwrap_or(0)
 }
 
-/// Order of two strings by their bytes, given escaped.
-pub(crate) fn compare_escaped(a: &[u8], b: &[u8]) -> Ordering {
-    if a.contains(&b'\\') || b.contains(&b'\\') { unescape(a).cmp(&unescape(b)) } else { a.cmp(b) }
+/// The key of a member, as it stands in the text.
+struct Key<'a> {
+    content: &'a [u8],
+    escaped: bool,
+}
+
+impl Key<'_> {
+    /// Order by the bytes that the keys mean.
+    fn compare(&self, other: &Key<'_>) -> Ordering {
+        if self.escaped || other.escaped {
+            unescape(self.content).cmp(&unescape(other.content))
+        } else {
+            self.content.cmp(other.content)
+        }
+    }
 }
 
 /// A small part of a canonical text as a tree.

@@ -21,7 +21,7 @@ use super::url;
 /// Longest answer of a token server, and longest token in it. Stops a token
 /// server that sends without end, and headers that no server takes.
 const MAX_TOKEN_ANSWER: u64 = 1024 * 1024;
-const MAX_TOKEN: usize = 64 * 1024;
+pub(super) const MAX_TOKEN: usize = 64 * 1024;
 /// Longest challenge that is read.
 const MAX_CHALLENGE: usize = 8 * 1024;
 

@@ -9,7 +9,8 @@ use ureq::http::{self, HeaderMap, Method, Uri};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, AsSendBody, Body, Proxy};
 
-use super::{Failure, url};
+use super::connect::{NamesOnly, SharedTls};
+use super::{Failure, auth, url};
 
 /// Of the whole time, what finding and reaching the server may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -18,6 +19,12 @@ const MAX_REDIRECTS: usize = 3;
 /// What is read of an answer that is no success: Notary reads as much. Stops
 /// error pages without an end.
 pub(super) const MAX_ERROR_BODY: u64 = 1024;
+/// Longest header of an answer. Stops headers without an end.
+const MAX_HEADER: usize = 16 * 1024;
+/// A whole TLS record, and so a whole header.
+const INPUT_BUFFER: usize = 18 * 1024;
+/// The longest line of a request's header.
+const OUTPUT_BUFFER: usize = auth::MAX_TOKEN + 1024;
 /// What is reserved before the bytes have come. Stops a server that only
 /// announces much.
 const MAX_RESERVED: u64 = 1024 * 1024;
@@ -48,7 +55,7 @@ pub(super) struct Transport(Agent);
 
 impl Transport {
     pub(super) fn new(tls: TlsConfig) -> Self {
-        // ureq bounds the header of an answer: 64 KiB, 128 fields.
+        // ureq bounds the number of fields in a header: 128.
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -57,12 +64,15 @@ impl Transport {
             .proxy(Proxy::try_from_env())
             .user_agent(concat!("tagtrust/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
+            .max_response_header_size(MAX_HEADER)
+            .input_buffer_size(INPUT_BUFFER)
+            .output_buffer_size(OUTPUT_BUFFER)
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT))
             .max_idle_connections(MAX_IDLE)
             .max_idle_connections_per_host(MAX_IDLE)
             .build();
-        Self(config.new_agent())
+        Self(Agent::with_parts(config, SharedTls::default(), NamesOnly::default()))
     }
 
     /// Sends the request, and again where the same server redirects it to.

@@ -8,6 +8,7 @@
 //! records (target `ureq_proto`) hold whole messages, `Authorization` included.
 
 mod auth;
+mod connect;
 mod credentials;
 mod docker;
 mod http;
