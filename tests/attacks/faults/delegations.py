@@ -3,7 +3,21 @@
 import copy
 
 from attacks import tuf
-from attacks.faults import EMPTY, EXPIRED, NESTED, NOT_SIGNED, RELEASES, SIGNER, TAG, TAMPERED, TRUSTED, fault, tag
+from attacks.faults import (
+    EMPTY,
+    EXPIRED,
+    FILLED,
+    NESTED,
+    NOT_SIGNED,
+    RELEASES,
+    ROLLED_BACK,
+    SIGNER,
+    TAG,
+    TAMPERED,
+    TRUSTED,
+    fault,
+    tag,
+)
 from attacks.faults.reasons import NEGATIVE, RELEASES_UNUSABLE
 
 
@@ -179,12 +193,21 @@ def _(scene):
     scene.repo.undeclared["targets/bob"] = tuf.target(b"ghost")
 
 
-@delegation("a release in a role that snapshot does not list", NOT_SIGNED, roles=RELEASES)
+@delegation("a release in a role that snapshot does not list", NOT_SIGNED, filled=ROLLED_BACK, roles=RELEASES)
 def _(scene):
     scene.repo[RELEASES].on_entry.append(lambda entry: None)
 
 
-@delegation("releases not in snapshot, the tag in targets too", TRUSTED, roles=())
+@delegation(
+    "releases not in snapshot, the tag in targets too",
+    TRUSTED,
+    filled=ROLLED_BACK,
+    roles=(),
+    differs={
+        FILLED: "A role that was seen and is still declared must stay in the snapshot. Notary takes it for one "
+        "that was never published, and falls back to `targets`."
+    },
+)
 def _(scene):
     scene.repo[RELEASES].on_entry.append(lambda entry: None)
     tag(scene.repo, "targets", TAG, b"the owner's manifest")

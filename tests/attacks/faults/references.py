@@ -164,6 +164,6 @@ def _(entry):
     return {**entry, "custom": {"b": "<&>", "a": None}}
 
 
-@each_entry("not listed", releases="TagNotSigned", nightly=TRUSTED)
+@each_entry("not listed", releases="TagNotSigned", nightly=TRUSTED, filled={RELEASES: "RolledBack"})
 def _(entry):
     return None
