@@ -76,12 +76,8 @@ fn sha256_of(digest: &str) -> Result<[u8; 32]> {
         || Error::InvalidReference { reference: digest.into(), reason: "not a sha256 digest".into() };
     let digits = digest.strip_prefix("sha256:").ok_or_else(invalid)?;
     let mut bytes = [0; 32];
-    let mut nibbles = digits.chars().map(|digit| digit.to_digit(16));
-    for byte in &mut bytes {
-        let (Some(Some(high)), Some(Some(low))) = (nibbles.next(), nibbles.next()) else {
-            return Err(invalid());
-        };
-        *byte = u8::try_from(high * 16 + low).map_err(|_| invalid())?;
+    match base16ct::lower::decode(digits, &mut bytes) {
+        Ok(decoded) if decoded.len() == 32 => Ok(bytes),
+        _ => Err(invalid()),
     }
-    if nibbles.next().is_some() { Err(invalid()) } else { Ok(bytes) }
 }

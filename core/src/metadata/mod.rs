@@ -3,6 +3,7 @@
 
 mod envelope;
 pub mod json;
+mod plain;
 pub mod role;
 mod root;
 mod snapshot;

@@ -1,7 +1,6 @@
 //! Snapshot and timestamp: which bytes the other files must have.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256, Sha512};
 
@@ -75,10 +74,7 @@ impl FileMeta {
 
 /// Lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    base16ct::lower::encode_string(bytes)
 }
 
 /// The content of a snapshot file.

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::envelope::Entry;
 use super::json::{self, Malformed, Value};
+use super::plain::PlainTarget;
 use super::root::{read_key_ids, read_keys};
 use super::{Common, Envelope, RoleKeys, role};
 
@@ -106,6 +107,11 @@ impl Targets {
 
 impl Target {
     fn read(canonical: &[u8]) -> Result<Self, Malformed> {
+        if let Some(plain) = PlainTarget::at_start_of(canonical)
+            && plain.size == canonical.len()
+        {
+            return Ok(Self { length: plain.length, sha256: plain.sha256() });
+        }
         let value = Value::read(canonical)?;
         let members = value.members("target", &["custom", "hashes", "length"])?;
         let length = members.get("length").int("length")?;

@@ -70,10 +70,11 @@ impl TrustedSet {
         let mut signers: Vec<String> = self
             .walk(Some(tag), None)
             .filter(|name| *name != role::RELEASES)
-            .filter(|name| {
+            .filter_map(|name| Some((name, name.strip_prefix("targets/")?)))
+            .filter(|(name, _)| {
                 self.listed(name, tag).is_some_and(|target| target.sha256.as_deref() == Some(sha256))
             })
-            .filter_map(|name| name.strip_prefix("targets/").map(str::to_owned))
+            .map(|(_, signer)| signer.to_owned())
             .collect();
         signers.sort();
         signers
