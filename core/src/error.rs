@@ -295,6 +295,24 @@ impl Error {
     }
 }
 
+/// A text from outside as evidence: at most `most` characters, control
+/// characters escaped, so that no file can fill or forge a log.
+pub(crate) fn excerpt(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == most {
+            out.push('…');
+            break;
+        }
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,5 +329,12 @@ mod tests {
         );
         let tampered = Error::Tampered { gun: "r/a".into(), role: "root".into(), fault: Fault::Missing };
         assert_eq!(tampered.evidence(), r#"{"gun":"r/a","role":"root","fault":{"kind":"missing"}}"#);
+    }
+
+    #[test]
+    fn evidence_is_cut_and_its_control_characters_are_escaped() {
+        assert_eq!(excerpt("targets/é", 9), "targets/é");
+        assert_eq!(excerpt("targets/é", 8), "targets/…");
+        assert_eq!(excerpt("a\n\u{1b}[2J", 20), "a\\n\\u{1b}[2J");
     }
 }

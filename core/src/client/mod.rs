@@ -102,7 +102,9 @@ impl Client {
         };
         let helpers = self.parallelism.min(items.len()).saturating_sub(1);
         let mut results = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..helpers).map(|_| scope.spawn(worker)).collect();
+            // If the system has no more threads, fewer do the work.
+            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
+            let threads: Vec<_> = (0..helpers).map_while(spawn).collect();
             let mut results = worker();
             for thread in threads {
                 match thread.join() {

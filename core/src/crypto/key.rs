@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::bundle;
 use super::signature::{self, Backend};
 use super::subject_key::SubjectKey;
+use crate::error::excerpt;
 use crate::metadata::hex;
 
 /// The ID of a key: 64 lower-case hexadecimal digits, where it was computed here.
@@ -40,9 +41,10 @@ impl KeyId {
     }
 }
 
+/// For people: what is no ID is cut to the length of one.
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&excerpt(&self.0, 64))
     }
 }
 

@@ -14,6 +14,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use crate::error::excerpt;
+
 /// Deepest nesting that is read. Stops stack exhaustion by hostile JSON.
 pub const MAX_DEPTH: u32 = 64;
 
@@ -24,6 +26,9 @@ const MAX_VALUES: u32 = 1 << 18;
 /// Largest integer that Go reads without loss: it goes through a double.
 const MAX_INTEGER: u64 = 1 << 53;
 
+/// Most characters of a complaint, which may quote the text.
+const MAX_EVIDENCE: usize = 300;
+
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -33,7 +38,7 @@ pub struct Malformed {
 
 impl Malformed {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into() }
+        Self { what: excerpt(&what.into(), MAX_EVIDENCE) }
     }
 
     fn at(offset: usize, what: &str) -> Self {

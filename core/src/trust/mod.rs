@@ -36,3 +36,6 @@ pub const MAX_REPOSITORY_BYTES: u64 = 512 << 20;
 pub const MAX_ROOT_ROTATIONS: i64 = 1024;
 /// Most delegations that one repository may have. Stops endless trees.
 pub const MAX_DELEGATIONS: usize = 1024;
+/// Most tags that are looked at for one digest. Stops a signer from making
+/// every answer expensive.
+pub const MAX_TAGS_OF_A_DIGEST: usize = 4096;

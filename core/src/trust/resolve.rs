@@ -1,7 +1,8 @@
 //! Which digest counts for a tag: the walk over the delegations.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::MAX_TAGS_OF_A_DIGEST;
 use super::policy::{Lookup, Policy};
 use super::set::TrustedSet;
 use crate::error::{Error, Result};
@@ -38,21 +39,24 @@ impl TrustedSet {
         Ok(Found { sha256, size: target.length, role: name.to_owned(), signers })
     }
 
-    /// The tags that count and have this digest, in ascending order.
+    /// The tags that count and have this digest, in ascending order. At most
+    /// [`MAX_TAGS_OF_A_DIGEST`] tags are looked at.
     ///
     /// # Errors
     /// [`Error::TagNotSigned`] if there are none; else as [`TrustedSet::resolve`].
     pub fn resolve_digest(&self, sha256: &[u8; 32], policy: &Policy) -> Result<(Vec<String>, Found)> {
+        let same = |target: &Target| target.sha256.as_deref() == Some(sha256);
+        let listed = self.targets.values().flat_map(|delegation| delegation.targets.iter());
+        let tags = listed.filter(|(_, target)| same(target)).map(|(tag, _)| tag);
+        let candidates: BTreeSet<String> = tags.take(MAX_TAGS_OF_A_DIGEST).collect();
+
         let mut found = BTreeMap::new();
         let mut refusal = None;
-        for targets in self.targets.values() {
-            let same = |target: &Target| target.sha256.as_deref() == Some(sha256);
-            for (tag, _) in targets.targets.iter().filter(|(_, target)| same(target)) {
-                match self.resolve(&tag, policy) {
-                    Ok(tagged) if tagged.sha256 == *sha256 => drop(found.insert(tag, tagged)),
-                    Ok(_) => {}
-                    Err(error) => refusal = Some(error),
-                }
+        for tag in candidates {
+            match self.resolve(&tag, policy) {
+                Ok(tagged) if tagged.sha256 == *sha256 => drop(found.insert(tag, tagged)),
+                Ok(_) => {}
+                Err(error) => refusal = Some(error),
             }
         }
         let tags: Vec<String> = found.keys().cloned().collect();

@@ -7,8 +7,11 @@ use std::time::SystemTime;
 use super::pinning::Pinning;
 use super::signatures;
 use crate::crypto::{CertificateBundle, KeyId, PublicKey};
-use crate::error::{Error, Fault, Result, RootFault};
+use crate::error::{Error, Fault, Result, RootFault, excerpt};
 use crate::metadata::{Envelope, Root, format_time, role};
+
+/// Most characters of what is said about the certificates of one root.
+const MAX_EVIDENCE: usize = 1000;
 
 /// Whether a root must still be valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,10 @@ impl TrustedRoot {
         let check_at = (expiry == Expiry::Enforced).then_some(now);
         let (mut bundles, refused) = usable_certificates(gun, &root, check_at);
         if bundles.is_empty() {
-            return Err(not_trusted(RootFault::NoValidCertificate(refused.join("; "))));
+            return Err(not_trusted(RootFault::NoValidCertificate(excerpt(
+                &refused.join("; "),
+                MAX_EVIDENCE,
+            ))));
         }
         if let Some(previous) = previous {
             previous.check_successor(&envelope, &root).map_err(not_trusted)?;
@@ -75,7 +81,7 @@ impl TrustedRoot {
                 admitted
             });
             if bundles.is_empty() {
-                return Err(not_trusted(RootFault::PinMismatch(refused.join("; "))));
+                return Err(not_trusted(RootFault::PinMismatch(excerpt(&refused.join("; "), MAX_EVIDENCE))));
             }
         }
         let certificates_expire = bundles.iter().map(|(_, _, bundle)| bundle.expires()).min().unwrap_or(now);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{MAX_DELEGATIONS, MAX_FILE_BYTES, TrustedRoot, signatures};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, excerpt};
 use crate::metadata::json::Malformed;
 use crate::metadata::{
     Common, DelegatedRole, Envelope, FileMeta, RoleKeys, Snapshot, Targets, Timestamp, format_time, role,
@@ -418,5 +418,5 @@ pub(super) fn check_kind(envelope: &Envelope, expected: &str) -> Result<(), Faul
     if found == expected {
         return Ok(());
     }
-    Err(Fault::WrongType { expected: expected.into(), found })
+    Err(Fault::WrongType { expected: expected.into(), found: excerpt(&found, 64) })
 }
