@@ -28,10 +28,10 @@ from attacks.server import Server
 from lab.process import clean_environment
 
 MIB, GIB = 1 << 20, 1 << 30
-TIMEOUT = 1.0  # seconds, the client's own
-SPARE = 2.0  # seconds that a loaded machine may add to it
-QUICK = 0.5  # seconds of computing for an answer without much to read, in a build that is not optimised
-LONG = 60.0  # the timeout where tens of megabytes are to be read
+TIMEOUT = 1.0  # seconds, the client's own, where it is to run out
+SPARE = 10.0  # seconds that a loaded machine may add to it
+QUICK = 2.0  # seconds of computing for an answer without much to read, in a build that is not optimised
+LONG = 60.0  # the timeout where the answer must not depend on how busy the machine is
 FIGURES = []
 
 
@@ -73,8 +73,9 @@ def verify(request, clients, hostile_server):
         return verify.url(hostile_server.publish(GUN, repository.files()), hostile_server.ca_file, expect, **bounds)
 
     def check(
-        url, ca_file, expect, *, filled=False, timeout=TIMEOUT, most_cpu=QUICK, most_bytes=48 * MIB, pinning=None
+        url, ca_file, expect, *, filled=False, timeout=None, most_cpu=QUICK, most_bytes=48 * MIB, pinning=None
     ):
+        timeout = timeout or (TIMEOUT if expect == UNREACHABLE else LONG)
         cached = cache_of(published().files()) if filled else {}
         report = Report(request.node.name, url, ca_file, cached, pinning, timeout)
         assert report.answer == expect, report.message
@@ -154,7 +155,7 @@ def test_one_byte_a_second_ends_at_the_timeout(verify, role):
 
 def test_one_byte_a_second_for_a_timestamp_leads_to_the_cached_one(verify):
     data = published().files()["timestamp.json"]
-    verify(answering("timestamp", server.drip(data, 1.0)), TRUSTED, filled=True)
+    verify(answering("timestamp", server.drip(data, 1.0)), TRUSTED, filled=True, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("role", ROLES)
