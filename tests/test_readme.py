@@ -2,13 +2,15 @@
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from interop.verifiers import environment
-from lab import Notary, repositories, run
+from lab import Notary, NotaryServer, repositories, run
+from lab.need import need
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -18,6 +20,14 @@ REFERENCE = "registry.example/team/app:1.2"
 def block(language: str) -> str:
     (text,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     return text
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of its own: the examples of the Python package sign a repository with the same name."""
+    need(bool(shutil.which("notary-server")), "notary-server")
+    with NotaryServer(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
