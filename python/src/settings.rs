@@ -69,7 +69,7 @@ impl Rule {
     fn into_core(self) -> tagtrust::Rule {
         let Self { repository, all_of, any_of, threshold } = self;
         // In Python the threshold is 1 unless given; in Rust it is nothing without `any_of`.
-        let threshold = if any_of.is_empty() { 0 } else { threshold };
+        let threshold = if any_of.is_empty() && threshold == 1 { 0 } else { threshold };
         tagtrust::Rule { repository, all_of, any_of, threshold }
     }
 }

@@ -106,6 +106,7 @@ static void check_config(tagtrust_config *config, tagtrust_status expected) {
 }
 
 static void settings(char **argv) {
+    const char *no_key = "0000000000000000000000000000000000000000000000000000000000000000";
     const char *const signers[] = {"alice", "bob", "carol"};
     int64_t now = (int64_t)time(NULL);
     tagtrust_config *config = make_config(argv);
@@ -127,7 +128,7 @@ static void settings(char **argv) {
     check_config(config, TAGTRUST_ROOT_NOT_TRUSTED);
 
     config = make_config(argv);
-    CHECK(tagtrust_config_pin_certificate(config, gun, "0123") == TAGTRUST_OK);
+    CHECK(tagtrust_config_pin_certificate(config, gun, no_key) == TAGTRUST_OK);
     check_config(config, TAGTRUST_ROOT_NOT_TRUSTED);
 
     /* The pin is for another repository, and its presence ends trust on first use. */

@@ -285,6 +285,10 @@ class TestPinning:
         with pytest.raises(tagtrust.InvalidConfiguration):
             tagtrust.Client(trust_dir=tmp_path, pinning=tagtrust.Pinning({name: []}, trust_on_first_use=True))
 
+    def test_what_is_no_key_id_is_refused(self, tagtrust, tmp_path):
+        with pytest.raises(tagtrust.InvalidConfiguration, match="SHA256:ab"):
+            tagtrust.Client(trust_dir=tmp_path, pinning=tagtrust.Pinning({"*": ["SHA256:ab"]}))
+
     def test_a_missing_ca_file_is_refused(self, tagtrust, tmp_path):
         with pytest.raises(tagtrust.InvalidConfiguration, match="missing.pem"):
             tagtrust.Client(trust_dir=tmp_path, pinning=tagtrust.Pinning(ca={"": tmp_path / "missing.pem"}))
@@ -336,6 +340,7 @@ class TestPolicy:
             {"repository": "alpine", "all_of": ["alice"]},
             {"repository": "*", "any_of": ["alice"], "threshold": 0},
             {"repository": "*", "any_of": ["alice", "alice"], "threshold": 2},
+            {"repository": "*", "all_of": ["alice"], "threshold": 2},
         ],
         ids=str,
     )

@@ -71,8 +71,8 @@ impl Pinning {
         Ok(self)
     }
 
-    /// Refuses names that can fit no repository: its pins would be passed over.
-    /// [`crate::Client`] does so when it is made.
+    /// Refuses names that can fit no repository, as their pins would be passed
+    /// over, and what can be no key ID. [`crate::Client`] does so when it is made.
     ///
     /// # Errors
     /// [`Error::InvalidConfiguration`].
@@ -81,8 +81,12 @@ impl Pinning {
             what: format!("pins for {name:?}"),
             reason,
         };
-        for name in self.certificates.keys() {
+        for (name, key_ids) in &self.certificates {
             names::check_pattern(name).map_err(|reason| invalid(name, reason))?;
+            if let Some(other) = key_ids.iter().find(|id| !is_key_id(id)) {
+                let reason = format!("{other:?} is no key ID; it has 64 digits from 0 to 9 and a to f");
+                return Err(invalid(name, reason));
+            }
         }
         for prefix in self.authorities.keys() {
             names::check_prefix(prefix).map_err(|reason| invalid(prefix, reason))?;
@@ -129,5 +133,23 @@ impl Pinning {
             .filter_map(|(name, key_ids)| Some((prefix_of(name)?, key_ids)))
             .max_by_key(|(length, _)| *length)
             .map(|(_, key_ids)| key_ids)
+    }
+}
+
+fn is_key_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_key_id_can_be_pinned() {
+        let check = |id: String| Pinning::none().certificates("r.example/app", [id]).check();
+        assert_eq!(check("0a".repeat(32)), Ok(()));
+        for wrong in [String::new(), "0a".repeat(31), "0a".repeat(33), "0A".repeat(32), "é".repeat(32)] {
+            assert!(matches!(check(wrong), Err(Error::InvalidConfiguration { .. })));
+        }
     }
 }
