@@ -175,9 +175,27 @@ impl From<ureq::Error> for Failure {
         match error {
             Error::Timeout(Timeout::Resolve | Timeout::Connect) => Self::broken("timed out while connecting"),
             Error::Timeout(_) => Self::broken("timed out"),
-            Error::Io(error) => Self::broken(error.to_string()),
+            Error::Io(error) => Self::broken(match advice(&error) {
+                Some(advice) => format!("{error}; {advice}"),
+                None => error.to_string(),
+            }),
             Error::Protocol(_) | Error::LargeResponseHeader(..) => Self::unusable(error.to_string(), None),
             other => Self::broken(other.to_string()),
         }
+    }
+}
+
+/// What to do about the two mistakes that are made most with certificates.
+fn advice(error: &std::io::Error) -> Option<&'static str> {
+    use rustls::{CertificateError, Error};
+    let Error::InvalidCertificate(fault) = error.get_ref()?.downcast_ref()? else { return None };
+    match fault {
+        CertificateError::UnknownIssuer => {
+            Some("give the server's CA as ca_file, or put it below tls/ in Docker's directory")
+        }
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            Some("the server's certificate is a CA itself: give it one that a CA has issued")
+        }
+        _ => None,
     }
 }
