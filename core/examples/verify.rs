@@ -1,6 +1,8 @@
 //! Prints the pinned reference of a signed image, or why there is none.
 //!
 //! `verify REFERENCE [--server URL] [--ca-file FILE] [--trust-dir DIR]`
+//!
+//! Exit status: 0 trusted, 1 refused, 2 usage, 3 could not be decided.
 
 use std::process::ExitCode;
 
@@ -28,7 +30,11 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("{reference}: {error}");
-            ExitCode::from(if error.is_refusal() { 1 } else { 3 })
+            ExitCode::from(match error.code() {
+                ..10 => 2,
+                _ if error.is_refusal() => 1,
+                _ => 3,
+            })
         }
     }
 }
