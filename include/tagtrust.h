@@ -35,6 +35,10 @@
  * UTF-8, are answered with TAGTRUST_INVALID_ARGUMENT. Functions that read an
  * object answer NULL with NULL, 0 or false. Other pointers must be valid.
  *
+ * Settings. Whether a name, URL or file can be used is looked at when the client
+ * is made: tagtrust_client_new answers TAGTRUST_INVALID_CONFIGURATION. Only
+ * tagtrust_config_pin_ca reads its file at once.
+ *
  * Threads. A client may be used by any number of threads at once. Images,
  * inspections and errors may be read by several at once. A configuration
  * belongs to one thread at a time. Nothing may be used once it is freed. A
@@ -172,7 +176,7 @@ tagtrust_status tagtrust_client_verify_many(const tagtrust_client *client,
                                             tagtrust_error **errors);
 
 /// What `docker trust inspect` shows of a repository (`registry/repository`) or
-/// of one tag in it.
+/// of one tag in it. A tag that is not signed is no error here.
 tagtrust_status tagtrust_client_inspect(const tagtrust_client *client,
                                         const char *reference,
                                         tagtrust_inspection **inspection,
@@ -210,7 +214,8 @@ tagtrust_status tagtrust_config_set_credentials(tagtrust_config *config,
                                                 const char *username,
                                                 const char *password);
 
-/// How long one verification may take in all. Default: 60 seconds.
+/// How long the answer about one repository may take in all, from the first
+/// request to the last. Default: 60 seconds.
 tagtrust_status tagtrust_config_set_timeout_ms(tagtrust_config *config,
                                                uint64_t milliseconds);
 
@@ -223,7 +228,8 @@ tagtrust_status tagtrust_config_set_offline_max_age_ms(tagtrust_config *config,
 /// timestamp serves until it expires, and `tagtrust_image_fresh` is false.
 tagtrust_status tagtrust_config_set_require_fresh(tagtrust_config *config, bool required);
 
-/// How many repositories `tagtrust_client_verify_many` asks for at a time. Default: 8.
+/// How many repositories `tagtrust_client_verify_many` asks for at a time, at
+/// least one. Default: 8.
 tagtrust_status tagtrust_config_set_parallelism(tagtrust_config *config, size_t threads);
 
 /// Allows `http://` to other machines. Whoever is on the way reads the

@@ -17,7 +17,8 @@
 //! checksums, versions not below those seen before, nothing expired, and the
 //! caller's [`Pinning`] and [`Policy`]. Everything else is an [`Error`] that
 //! says what is wrong and where. Where this library is stricter than Notary,
-//! a comment at the check says `Stricter:`.
+//! a comment at the check says `Stricter:`; `docs/differences.md` in the
+//! repository lists what that means for users.
 //!
 //! # What is not
 //!
@@ -29,8 +30,9 @@
 //! # The map
 //!
 //! [`metadata`] says what files mean, [`crypto`] checks signatures and
-//! certificates, [`trust`] decides without any I/O. Around them the metadata
-//! cache, the requests, and [`Client`] with the operations that people call.
+//! certificates, [`trust`] decides without any I/O. Around them, private and
+//! only with the feature `http`: `store`, the trust directory; `remote`, the
+//! requests; `client`, the operations that people call on [`Client`].
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,

@@ -93,7 +93,7 @@ fn verify_many(client: &tagtrust_core::Client, references: Vec<Result<&str>>) ->
 }
 
 /// What `docker trust inspect` shows of a repository (`registry/repository`) or
-/// of one tag in it.
+/// of one tag in it. A tag that is not signed is no error here.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_inspect(
     client: Option<&Client>,

@@ -132,7 +132,8 @@ pub extern "C" fn tagtrust_config_set_credentials(
     build(config, |builder| Ok(builder.credentials(username.read("username")?, password.read("password")?)))
 }
 
-/// How long one verification may take in all. Default: 60 seconds.
+/// How long the answer about one repository may take in all, from the first
+/// request to the last. Default: 60 seconds.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_timeout_ms(config: Option<&mut Config>, milliseconds: u64) -> Status {
     build(config, |builder| Ok(builder.timeout(Duration::from_millis(milliseconds))))
@@ -155,7 +156,8 @@ pub extern "C" fn tagtrust_config_set_require_fresh(config: Option<&mut Config>,
     build(config, |builder| Ok(builder.require_fresh(required)))
 }
 
-/// How many repositories `tagtrust_client_verify_many` asks for at a time. Default: 8.
+/// How many repositories `tagtrust_client_verify_many` asks for at a time, at
+/// least one. Default: 8.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_parallelism(config: Option<&mut Config>, threads: usize) -> Status {
     build(config, |builder| Ok(builder.parallelism(threads)))

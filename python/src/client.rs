@@ -14,7 +14,8 @@ use crate::settings::{Pinning, Policy};
 /// Verifies image tags in this process.
 ///
 /// Share one client between threads, and keep it: it holds connections open and
-/// remembers what it has verified. The defaults are those of Docker.
+/// remembers what it has verified. A process made by `os.fork` needs its own. The
+/// defaults are those of Docker.
 ///
 /// trust_dir: directory with the cached metadata; default `trust` in Docker's directory.
 /// server: URL of the trust server; default `$DOCKER_CONTENT_TRUST_SERVER`, else
@@ -25,11 +26,11 @@ use crate::settings::{Pinning, Policy};
 /// username, password: default those in Docker's `config.json` and its helpers.
 /// pinning: which roots may be trusted; default trust on first use, as Docker.
 /// policy: which signatures count; default Docker's rule.
-/// timeout: seconds that one call may take in all.
+/// timeout: seconds that the answer about one repository may take in all.
 /// offline_max_age: seconds during which an answer of the server is taken for the
 ///     current one without asking again.
 /// require_fresh: refuse to answer from the cache if the server cannot be asked.
-/// parallelism: how many repositories `verify_many` asks for at a time.
+/// parallelism: how many repositories `verify_many` asks for at a time, at least one.
 /// docker_config: Docker's directory; default `$DOCKER_CONFIG`, else `~/.docker`.
 /// clock: called without arguments for the time, as seconds since 1970 or an aware
 ///     `datetime`; default the system's clock.

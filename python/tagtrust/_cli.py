@@ -228,7 +228,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     server.add_argument("--username", metavar="NAME", type=_text, help="user to log in as")
     server.add_argument("--password-stdin", action="store_true", help="read the user's password from stdin")
     server.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=60.0, help="for the whole call (default: %(default)s)"
+        "--timeout", metavar="SECONDS", type=float, default=60.0, help="for each repository (default: %(default)s)"
     )
     server.add_argument(
         "--parallelism", metavar="N", type=_count, default=8, help="repositories at a time (default: %(default)s)"

@@ -16,7 +16,7 @@ class TrustError(Exception):
     The names in `evidence` are attributes too: `error.gun`, `error.role`.
     """
 
-    #: The stable number that C, Go and Rust share.
+    #: The stable number that Rust and C share.
     code: ClassVar[int] = 99
 
     def __init__(self, message: str, evidence: Mapping[str, Any] | None = None) -> None:

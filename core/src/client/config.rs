@@ -10,7 +10,7 @@ use crate::remote::{Remotes, Settings};
 use crate::store::Store;
 use crate::trust::{Pinning, Policy};
 
-/// How long one verification may take in all, requests included.
+/// How long the answer about one repository may take in all.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Longer ones could overflow a deadline.
 const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -92,7 +92,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one verification may take in all. Default: 60 seconds.
+    /// How long the answer about one repository may take in all, from the first
+    /// request to the last. Default: 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -112,7 +113,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How many repositories [`Client::verify_many`] asks for at a time. Default: 8.
+    /// How many repositories [`Client::verify_many`] asks for at a time, at least
+    /// one. Default: 8.
     pub fn parallelism(mut self, threads: usize) -> Self {
         self.parallelism = Some(threads);
         self
