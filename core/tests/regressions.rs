@@ -1,5 +1,6 @@
 //! The fuzz targets' own checks over committed inputs: the seeds from which the
 //! fuzzer starts, and every input that once failed (`tests/vectors/regressions`).
+//! `valid-` and `invalid-` in a name say what must become of the input.
 
 #[expect(unreachable_pub, reason = "public in the fuzz crate")]
 #[path = "../fuzz/src/lib.rs"]

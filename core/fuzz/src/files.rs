@@ -121,11 +121,10 @@ pub fn targets(file: &[u8]) -> bool {
             value.get("length").map_or(Some(0), |n| n.int()?.try_into().ok()).expect("it was read")
         );
         let sha256 = target.sha256.as_ref().map(|hash| Base64::encode_string(hash));
-        let hashes = value.get("hashes");
-        assert_eq!(
-            sha256.as_deref().unwrap_or_default(),
-            text(hashes.and_then(|hashes| hashes.get("sha256")))
-        );
+        let hashes = || value.get("hashes").into_iter().flat_map(Tree::members);
+        let listed_sha256 = hashes().find_map(|(algorithm, hash)| (algorithm == "sha256").then_some(hash));
+        assert_eq!(sha256.as_deref(), listed_sha256.map(|hash| text(Some(hash))));
+        assert!(hashes().all(|(_, hash)| Base64::decode_vec(text(Some(hash))).is_ok()));
         assert_eq!(targets.get(name), Some(target));
         let next = format!("{name}\0");
         assert_eq!(targets.get(&next).is_some(), listed.contains_key(next.as_str()));
