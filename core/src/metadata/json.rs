@@ -174,6 +174,7 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    #[cold]
     fn fail<T>(&self, what: &str) -> Result<T> {
         Err(Malformed::at(self.at, what))
     }
@@ -200,10 +201,15 @@ impl<'a> Scanner<'a> {
 
     fn expect(&mut self, wanted: u8) -> Result<()> {
         if self.peek()? != wanted {
-            return self.fail(&format!("expected {:?}", char::from(wanted)));
+            return self.expected(wanted);
         }
         self.at += 1;
         Ok(())
+    }
+
+    #[cold]
+    fn expected<T>(&self, wanted: u8) -> Result<T> {
+        self.fail(&format!("expected {:?}", char::from(wanted)))
     }
 
     /// Nothing but whitespace may follow.
@@ -241,9 +247,6 @@ impl<'a> Scanner<'a> {
         } else {
             let mut previous: Option<Key<'a>> = None;
             loop {
-                if self.peek()? != b'"' {
-                    return self.fail("expected a key");
-                }
                 let span = self.string()?;
                 let key = Key { content: self.slice(&span), escaped: self.escaped_until > span.start };
                 match previous.as_ref().map_or(Ordering::Less, |previous| previous.compare(&key)) {
