@@ -212,3 +212,37 @@ fn a_rotated_root_follows_from_its_predecessor_and_from_no_other() {
     let verdict = repository.verdict_with(&files, repository.now(), &pins, None);
     assert!(matches!(verdict, Err(Error::RootNotTrusted { .. })), "{verdict:?}");
 }
+
+#[test]
+fn a_set_that_is_not_complete_answers_nothing() {
+    for (name, repository) in corpus() {
+        let (files, now) = (repository.files(), repository.now());
+        let pins = Pinning::trust_on_first_use();
+        let root = TrustedRoot::accept(
+            &repository.gun,
+            files["root.json"].clone(),
+            None,
+            Some(&pins),
+            Expiry::Enforced,
+            now,
+        );
+        let mut set = TrustedSet::new(Arc::new(root.unwrap()));
+        set.add_timestamp(files["timestamp.json"].clone(), None, now).unwrap();
+        let hash = set.snapshot_source().unwrap().sha256_hex().unwrap();
+        set.add_snapshot(files[&format!("snapshot.{hash}.json")].clone(), None, now).unwrap();
+        while let Some(role) = set.next_role().map(str::to_owned) {
+            for tag in repository.tags.keys() {
+                let answer = set.resolve(tag, &Policy::docker());
+                assert!(
+                    matches!(answer, Err(Error::Internal { .. })),
+                    "{name}: {tag} before {role}: {answer:?}"
+                );
+            }
+            match set.source(&role).map(|source| source.sha256_hex().unwrap()) {
+                Some(hash) => set.add_role(files[&format!("{role}.{hash}.json")].clone(), None, now).unwrap(),
+                None => set.skip_role(),
+            }
+        }
+        assert!(set.is_complete());
+    }
+}

@@ -1,9 +1,11 @@
 //! The operations people call: verify a tag, many tags, look at a repository.
 
+mod cache;
 mod config;
 mod image;
 mod inspect;
 mod memory;
+mod pass;
 mod update;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

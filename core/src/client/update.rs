@@ -3,17 +3,17 @@
 //! try after a root refresh.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::cache::{Cache, Stored};
+use super::pass::Pass;
 use crate::error::{Error, Fault, Result, RootFault};
 use crate::metadata::{FileMeta, role};
 use crate::remote::{Failure, Remote};
 use crate::store::{Store, View};
 use crate::trust::{
-    Expiry, Floors, MAX_FILE_BYTES, MAX_REPOSITORY_BYTES, MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS,
-    MAX_TIMESTAMP_BYTES, Pinning, TrustedRoot, TrustedSet,
+    Expiry, Floors, MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES, Pinning, TrustedRoot, TrustedSet,
 };
 
 /// One update of one repository.
@@ -71,8 +71,7 @@ impl Update<'_> {
         let (known, root) = self.starting_root(cache)?;
         let cached = |name: &str| cache.file(name);
         let floors = known.as_deref().map(|known| Floors::new(known, &cached));
-        let mut pass =
-            Pass { update: self, cache, floors: floors.as_ref(), downloaded: BTreeSet::new(), bytes: 0 };
+        let mut pass = Pass::new(self, cache, floors.as_ref());
 
         let (timestamp, unreachable) = match asked.unwrap_or_else(|| self.timestamp()) {
             Ok(file) => (file, None),
@@ -251,7 +250,7 @@ impl Update<'_> {
     }
 
     /// A file that signed metadata lists, so the server must have it.
-    fn listed(&self, name: &str, file: &str, limit: u64) -> Result<Vec<u8>> {
+    pub(super) fn listed(&self, name: &str, file: &str, limit: u64) -> Result<Vec<u8>> {
         self.get(file, limit).map_err(|failure| match failure {
             Failure::NotFound => self.tampered(name, Fault::Missing),
             failure => self.error(name, limit, failure),
@@ -283,183 +282,7 @@ impl Update<'_> {
         }
     }
 
-    fn tampered(&self, name: &str, fault: Fault) -> Error {
+    pub(super) fn tampered(&self, name: &str, fault: Fault) -> Error {
         Error::Tampered { gun: self.gun.into(), role: name.into(), fault }
-    }
-}
-
-/// The two files on disk that tell how new all of them are.
-struct Stored {
-    root: Option<Vec<u8>>,
-    timestamp: Option<Vec<u8>>,
-}
-
-impl Stored {
-    fn read(view: &View) -> Result<Self> {
-        Ok(Self {
-            root: view.read(role::ROOT, MAX_ROOT_BYTES)?,
-            timestamp: view.read(role::TIMESTAMP, MAX_TIMESTAMP_BYTES)?,
-        })
-    }
-
-    /// True if the root is absent, this one, or one whose keys signed this one.
-    fn leads_to(&self, root: &TrustedRoot) -> bool {
-        fn accept(gun: &str, file: &[u8], previous: Option<&TrustedRoot>) -> Result<TrustedRoot> {
-            let now = SystemTime::UNIX_EPOCH;
-            TrustedRoot::accept(gun, file.to_vec(), previous, None, Expiry::Ignored, now)
-        }
-        self.root.as_deref().filter(|file| *file != root.file()).is_none_or(|file| {
-            accept(root.gun(), file, None)
-                .is_ok_and(|stored| accept(root.gun(), root.file(), Some(&stored)).is_ok())
-        })
-    }
-
-    /// True if the keys of the set's root signed a newer timestamp than the set's.
-    fn has_newer_timestamp(&self, set: &TrustedSet) -> bool {
-        let cached = |_: &str| self.timestamp.clone();
-        self.timestamp.as_deref() != set.file(role::TIMESTAMP)
-            && Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
-    }
-}
-
-/// The repository's files as they were last seen: on disk, unless this process
-/// has seen newer ones and could not store them.
-struct Cache<'a> {
-    update: &'a Update<'a>,
-    root_path: PathBuf,
-    stored: Stored,
-    snapshot: Option<Vec<u8>>,
-    /// What this process has verified before, if nothing newer is stored. All
-    /// files are then taken from it.
-    remembered: Option<Arc<TrustedSet>>,
-}
-
-impl<'a> Cache<'a> {
-    fn read(update: &'a Update<'a>, remembered: Option<&Arc<TrustedSet>>) -> Result<Self> {
-        let view = update.store.view(update.gun)?;
-        let stored = Stored::read(&view)?;
-        let is_newest =
-            |set: &&Arc<TrustedSet>| stored.leads_to(set.root()) && !stored.has_newer_timestamp(set);
-        let remembered = remembered.filter(is_newest).cloned();
-        let snapshot = match &remembered {
-            Some(_) => None,
-            None => view.read(role::SNAPSHOT, MAX_FILE_BYTES)?,
-        };
-        Ok(Self { update, root_path: view.path(role::ROOT), stored, snapshot, remembered })
-    }
-
-    /// True if what was seen last is not stored.
-    fn is_ahead(&self) -> bool {
-        self.remembered.as_ref().is_some_and(|set| {
-            self.stored.root.as_deref() != Some(set.root().file())
-                || self.stored.timestamp.as_deref() != set.file(role::TIMESTAMP)
-        })
-    }
-
-    /// True if somebody has stored another set since this was read. What an
-    /// update of ours stores before it has verified a whole set is a root alone.
-    fn is_outdated(&self) -> bool {
-        let view = self.update.store.view(self.update.gun);
-        view.and_then(|view| Stored::read(&view)).is_ok_and(|now| now.timestamp != self.stored.timestamp)
-    }
-
-    /// Targets and delegations are read when they are needed. What is no longer
-    /// of one piece with the rest is told by its checksum.
-    fn file(&self, name: &str) -> Option<Vec<u8>> {
-        if let Some(set) = &self.remembered {
-            return set.file(name).map(<[u8]>::to_vec);
-        }
-        match name {
-            role::ROOT => self.stored.root.clone(),
-            role::TIMESTAMP => self.stored.timestamp.clone(),
-            role::SNAPSHOT => self.snapshot.clone(),
-            _ => {
-                let file =
-                    self.update.store.view(self.update.gun).and_then(|view| view.read(name, MAX_FILE_BYTES));
-                file.unwrap_or_else(|error| {
-                    log::warn!("{error}; fetching the file instead");
-                    None
-                })
-            }
-        }
-    }
-}
-
-/// One pass from the timestamp down to the last delegation.
-struct Pass<'a> {
-    update: &'a Update<'a>,
-    cache: &'a Cache<'a>,
-    floors: Option<&'a Floors<'a>>,
-    /// Roles whose files are not those of the cache.
-    downloaded: BTreeSet<String>,
-    /// Bytes of all files so far.
-    bytes: u64,
-}
-
-impl Pass<'_> {
-    fn run(&mut self, set: &mut TrustedSet, timestamp: Vec<u8>) -> Result<()> {
-        self.downloaded.clear();
-        self.bytes = 0;
-        let is_new = self.cache.file(role::TIMESTAMP).as_ref() != Some(&timestamp);
-        let floor = if is_new { self.floor(role::TIMESTAMP) } else { None };
-        set.add_timestamp(timestamp, floor, self.update.now)?;
-        if is_new {
-            self.downloaded.insert(role::TIMESTAMP.to_owned());
-        }
-        self.add(set, role::SNAPSHOT, set.snapshot_source().cloned())?;
-        while let Some(name) = set.next_role().map(str::to_owned) {
-            match set.source(&name).cloned() {
-                None if name != role::TARGETS => {
-                    // Stricter: for Notary it was never published, and a tag in
-                    // it that was revoked may still stand in `targets`.
-                    if let Some(known) = self.floor(&name) {
-                        let gun = self.update.gun.into();
-                        return Err(Error::RolledBack { gun, role: name, known, found: 0 });
-                    }
-                    set.skip_role();
-                }
-                source => self.add(set, &name, source)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds a file that `source` describes: the cached one if it is that, else the server's.
-    fn add(&mut self, set: &mut TrustedSet, name: &str, source: Option<FileMeta>) -> Result<()> {
-        let source = source.ok_or_else(|| self.update.tampered(name, Fault::Missing))?;
-        let now = self.update.now;
-        let apply = |set: &mut TrustedSet, file, floor| match name {
-            role::SNAPSHOT => set.add_snapshot(file, floor, now),
-            _ => set.add_role(file, floor, now),
-        };
-        self.count(name, source.length.min(MAX_FILE_BYTES))?;
-        if let Some(cached) = self.cache.file(name) {
-            match apply(set, cached, None) {
-                Err(Error::Tampered {
-                    role, fault: Fault::Checksum { .. } | Fault::TooLarge { .. }, ..
-                }) if role == name => {}
-                result => return result,
-            }
-        }
-        let path = match source.sha256_hex() {
-            Some(hash) => format!("{name}.{hash}.json"),
-            None => format!("{name}.json"),
-        };
-        let file = self.update.listed(name, &path, source.length.min(MAX_FILE_BYTES))?;
-        apply(set, file, self.floor(name))?;
-        self.downloaded.insert(name.to_owned());
-        Ok(())
-    }
-
-    fn count(&mut self, name: &str, bytes: u64) -> Result<()> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > MAX_REPOSITORY_BYTES {
-            return Err(self.update.tampered(name, Fault::TooLarge { limit: MAX_REPOSITORY_BYTES }));
-        }
-        Ok(())
-    }
-
-    fn floor(&self, name: &str) -> Option<i64> {
-        self.floors?.of(name)
     }
 }

@@ -6,7 +6,10 @@ use super::MAX_TAGS_OF_A_DIGEST;
 use super::policy::{Lookup, Policy};
 use super::set::TrustedSet;
 use crate::error::{Error, Result};
-use crate::metadata::{Target, role};
+use crate::metadata::{Target, Targets, role};
+
+/// The roles whose tags `docker pull` takes, the first one first.
+const DOCKERS_ROLES: [&str; 2] = [role::RELEASES, role::TARGETS];
 
 /// What counts for one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub struct Found {
 }
 
 impl TrustedSet {
-    /// The digest that counts for a tag.
+    /// The digest that counts for a tag, once all roles are loaded.
     ///
     /// # Errors
     /// [`Error::TagNotSigned`]; the reason why a delegation does not count
@@ -46,7 +49,12 @@ impl TrustedSet {
     /// [`Error::TagNotSigned`] if there are none; else as [`TrustedSet::resolve`].
     pub fn resolve_digest(&self, sha256: &[u8; 32], policy: &Policy) -> Result<(Vec<String>, Found)> {
         let same = |target: &Target| target.sha256.as_deref() == Some(sha256);
-        let listed = self.targets.values().flat_map(|delegation| delegation.targets.iter());
+        // Those that publish: no other role may crowd out their tags.
+        let publishing: Vec<&str> = match policy.lookup {
+            Lookup::Docker => DOCKERS_ROLES.to_vec(),
+            Lookup::Notary => self.walk(None, None).collect(),
+        };
+        let listed = publishing.into_iter().filter_map(|name| self.targets(name)).flat_map(Targets::iter);
         let tags = listed.filter(|(_, target)| same(target)).map(|(tag, _)| tag);
         let candidates: BTreeSet<String> = tags.take(MAX_TAGS_OF_A_DIGEST).collect();
 
@@ -89,8 +97,12 @@ impl TrustedSet {
     }
 
     fn lookup<'a>(&'a self, tag: &str, lookup: Lookup) -> Result<(&'a str, Target)> {
+        if !self.is_complete() {
+            // A role that is not there yet could have said otherwise.
+            return Err(Error::Internal { reason: format!("the files of {} are not all there", self.gun()) });
+        }
         let starts: &[&str] = match lookup {
-            Lookup::Docker => &[role::RELEASES, role::TARGETS],
+            Lookup::Docker => &DOCKERS_ROLES,
             Lookup::Notary => &[role::TARGETS],
         };
         for start in starts {
