@@ -43,15 +43,18 @@ struct Signed {
 struct Layout {
     members: Vec<(Range<usize>, Range<usize>)>,
     targets: Vec<Entry>,
+    /// Those of the targets that do not have the shape that nearly all have,
+    /// and so are not known to be well-formed.
+    unusual: Vec<Entry>,
 }
 
-/// Where one target stands: its name without quotes, and its value.
+/// Where one target stands, as `"name":value`. There may be millions of them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    pub(super) name: (u32, u32),
-    pub(super) value: (u32, u32),
-    /// The value has the shape that nearly all have, so it is known to be well-formed.
-    pub(super) plain: bool,
+    /// Start and end of the name, without quotes.
+    name: (u32, u32),
+    /// End of the value.
+    end: u32,
 }
 
 impl Envelope {
@@ -105,11 +108,24 @@ impl Envelope {
         &self.signed.layout.targets
     }
 
-    /// A stretch of the text in which the layout's offsets count.
-    pub(super) fn part(&self, (start, end): (u32, u32)) -> &[u8] {
+    /// Those of the targets that nobody has looked into yet.
+    pub(super) fn unusual_targets(&self) -> &[Entry] {
+        &self.signed.layout.unusual
+    }
+
+    /// The name of a target, without quotes and still escaped.
+    pub(super) fn name_of(&self, entry: &Entry) -> &[u8] {
+        let (start, end) = entry.name;
         self.text().get(start as usize..end as usize).unwrap_or_default()
     }
 
+    /// The value of a target.
+    pub(super) fn value_of(&self, entry: &Entry) -> &[u8] {
+        let start = entry.name.1 as usize + "\":".len();
+        self.text().get(start..entry.end as usize).unwrap_or_default()
+    }
+
+    /// The text in which the layout's offsets count.
     fn text(&self) -> &[u8] {
         self.signed.rewritten.as_deref().unwrap_or(&self.file)
     }
@@ -181,12 +197,17 @@ impl Signed {
 impl Layout {
     fn scan(scanner: &mut Scanner<'_>) -> Result<Self, Malformed> {
         let mut layout = Self::default();
-        let Self { members, targets } = &mut layout;
+        let Self { members, targets, unusual } = &mut layout;
         scanner.object(|scanner, key| {
             let start = scanner.position();
             if scanner.slice(&key) == b"targets" && scanner.peek()? == b'{' {
                 scanner.object(|scanner, name| {
-                    targets.push(Entry::scan(scanner, name)?);
+                    let is_usual = scan_target(scanner)?;
+                    let entry = Entry::new(&name, scanner.position())?;
+                    targets.push(entry);
+                    if !is_usual {
+                        unusual.push(entry);
+                    }
                     Ok(())
                 })?;
             } else {
@@ -199,26 +220,21 @@ impl Layout {
     }
 }
 
+/// Takes a target; true if it has the usual shape.
+fn scan_target(scanner: &mut Scanner<'_>) -> Result<bool, Malformed> {
+    let Some(target) = PlainTarget::at_start_of(scanner.ahead()) else {
+        scanner.value()?;
+        return Ok(false);
+    };
+    scanner.advance(target.size);
+    Ok(true)
+}
+
 impl Entry {
-    fn scan(scanner: &mut Scanner<'_>, name: Range<usize>) -> Result<Self, Malformed> {
-        let start = scanner.position();
-        let plain = match PlainTarget::at_start_of(scanner.ahead()) {
-            Some(target) => {
-                scanner.advance(target.size);
-                true
-            }
-            None => {
-                scanner.value()?;
-                false
-            }
-        };
+    fn new(name: &Range<usize>, end: usize) -> Result<Self, Malformed> {
         let offset =
             |at: usize| u32::try_from(at).map_err(|_| Malformed::new("the file is larger than 4 GiB"));
-        Ok(Self {
-            name: (offset(name.start)?, offset(name.end)?),
-            value: (offset(start)?, offset(scanner.position())?),
-            plain,
-        })
+        Ok(Self { name: (offset(name.start)?, offset(name.end)?), end: offset(end)? })
     }
 }
 

@@ -53,8 +53,8 @@ impl Targets {
         if envelope.targets().is_empty() {
             envelope.member("targets")?.map("targets")?;
         }
-        for entry in envelope.targets().iter().filter(|entry| !entry.plain) {
-            Target::read(envelope.part(entry.value))?;
+        for entry in envelope.unusual_targets() {
+            Target::read(envelope.value_of(entry))?;
         }
         let delegations = read_delegations(name, &envelope.member("delegations")?)?;
         Ok(Self { common, delegations, envelope })
@@ -74,11 +74,11 @@ impl Targets {
     pub fn get(&self, name: &str) -> Option<Target> {
         let entries = self.envelope.targets();
         let found = entries.binary_search_by(|entry| self.compare_name(entry, name)).ok()?;
-        Target::read(self.envelope.part(entries.get(found)?.value)).ok()
+        Target::read(self.envelope.value_of(entries.get(found)?)).ok()
     }
 
     fn compare_name(&self, entry: &Entry, name: &str) -> Ordering {
-        let listed = self.envelope.part(entry.name);
+        let listed = self.envelope.name_of(entry);
         if listed.contains(&b'\\') {
             json::unescape(listed).as_ref().cmp(name.as_bytes())
         } else {
@@ -89,8 +89,8 @@ impl Targets {
     /// All targets, in ascending order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (String, Target)> + '_ {
         self.envelope.targets().iter().filter_map(|entry| {
-            let name = json::text(self.envelope.part(entry.name)).ok()?.into_owned();
-            Some((name, Target::read(self.envelope.part(entry.value)).ok()?))
+            let name = json::text(self.envelope.name_of(entry)).ok()?.into_owned();
+            Some((name, Target::read(self.envelope.value_of(entry)).ok()?))
         })
     }
 
@@ -178,5 +178,56 @@ mod tests {
         };
         assert_eq!(read(MAX_PATHS).unwrap().len(), 1);
         assert!(read(MAX_PATHS + 1).is_err());
+    }
+
+    const USUAL: &str =
+        r#"{"hashes":{"sha256":"WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="},"length":1570}"#;
+
+    fn read(targets: &str) -> Result<Targets, Malformed> {
+        let signed = format!(
+            r#"{{"_type":"Targets","delegations":{{}},"expires":"2099-01-01T00:00:00Z","targets":{targets},"version":1}}"#
+        );
+        let file = format!(r#"{{"signed":{signed},"signatures":[]}}"#);
+        Targets::read(role::TARGETS, Envelope::read(file.into_bytes())?)
+    }
+
+    #[test]
+    fn targets_of_every_shape_are_found() {
+        let with_custom = USUAL.replace("{\"hashes", "{\"custom\":{\"a\":[1]},\"hashes");
+        let spaced = USUAL.replace(',', " , ");
+        for (usual, other) in
+            [(USUAL, USUAL), (USUAL, &with_custom), (USUAL, &spaced), (&spaced, &with_custom)]
+        {
+            for targets in [
+                format!(r#"{{"a":{usual},"b\"":{other},"c":{usual}}}"#),
+                format!(r#"{{"c":{usual},"a":{usual}, "\u0062\"":{other}}}"#),
+            ] {
+                let targets = read(&targets).unwrap();
+                assert_eq!(targets.len(), 3);
+                for name in ["a", "b\"", "c"] {
+                    let found = targets.get(name).unwrap();
+                    assert_eq!(
+                        (found.length, found.sha256.map(|hash| hash.len())),
+                        (1570, Some(32)),
+                        "{name}"
+                    );
+                }
+                assert_eq!(targets.get("b"), None);
+                assert_eq!(targets.get("d"), None);
+                assert_eq!(targets.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b\"", "c"]);
+            }
+        }
+    }
+
+    #[test]
+    fn one_malformed_target_among_others_is_refused() {
+        for bad in ["1", "\"\"", "[]", r#"{"length":-1}"#, r#"{"hashes":{"sha256":"WJG1"},"length":"1"}"#] {
+            for targets in [
+                format!(r#"{{"a":{USUAL},"b":{bad},"c":{USUAL}}}"#),
+                format!(r#"{{"c":{USUAL}, "b":{bad},"a":{USUAL}}}"#),
+            ] {
+                assert!(read(&targets).is_err(), "{targets}");
+            }
+        }
     }
 }
