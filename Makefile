@@ -81,7 +81,7 @@ install: ## Install the C library, header and pkg-config file below PREFIX
 lint: ## Check format, clippy, documentation and the build without features
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo check --locked -p tagtrust --no-default-features
+	cargo clippy --locked -p tagtrust --no-default-features -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
 
 .PHONY: deny

@@ -19,8 +19,8 @@ pub use pinning::Pinning;
 pub use policy::{Lookup, Policy, Rule};
 pub use resolve::Found;
 pub use root::{Expiry, TrustedRoot};
-pub(crate) use set::Floors;
-pub use set::TrustedSet;
+
+pub use set::{Floors, TrustedSet};
 
 /// Most bytes of a timestamp, as in Notary.
 pub const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;

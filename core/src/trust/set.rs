@@ -292,7 +292,7 @@ fn may_be_set_aside(error: &Error) -> bool {
 /// Versions below which nothing is accepted: those of the cached files that the
 /// known root's keys (or those of their cached parents) signed. Expiry does not
 /// matter for them.
-pub(crate) struct Floors<'a> {
+pub struct Floors<'a> {
     known: &'a TrustedRoot,
     cached: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     targets: RefCell<BTreeMap<String, Option<Arc<Targets>>>>,
@@ -300,12 +300,12 @@ pub(crate) struct Floors<'a> {
 
 impl<'a> Floors<'a> {
     /// `cached` gives the cached file of a role.
-    pub(crate) fn new(known: &'a TrustedRoot, cached: &'a dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
+    pub fn new(known: &'a TrustedRoot, cached: &'a dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
         Self { known, cached, targets: RefCell::default() }
     }
 
     /// The lowest acceptable version of a role's file; `None` if any will do.
-    pub(crate) fn of(&self, name: &str) -> Option<i64> {
+    pub fn of(&self, name: &str) -> Option<i64> {
         let version = match name {
             role::TIMESTAMP => {
                 Timestamp::read(&self.signed(name, "Timestamp", self.base_role(name)?)?).ok()?.common.version
