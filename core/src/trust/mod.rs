@@ -19,7 +19,6 @@ pub use pinning::Pinning;
 pub use policy::{Lookup, Policy, Rule};
 pub use resolve::Found;
 pub use root::{Expiry, TrustedRoot};
-
 pub use set::{Floors, TrustedSet};
 
 /// Most bytes of a timestamp, as in Notary.
