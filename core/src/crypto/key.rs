@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use base64ct::{Base64, Encoding};
-use sha2::{Digest, Sha256};
 
 use super::bundle;
+use super::digest::sha256;
 use super::signature::{self, Backend};
 use super::subject_key::SubjectKey;
 use crate::error::excerpt;
@@ -37,7 +37,7 @@ impl KeyId {
         let public = Base64::encode_string(public);
         let canonical =
             format!(r#"{{"keytype":"{key_type}","keyval":{{"private":null,"public":"{public}"}}}}"#);
-        Self(hex(&Sha256::digest(canonical)))
+        Self(hex(sha256(canonical.as_bytes()).as_ref()))
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256, Sha512};
-
 use super::json::{Malformed, Value};
 use super::{Common, Envelope, role};
+use crate::crypto::{sha256, sha512};
 use crate::error::Fault;
 
 /// What a referring file says about another file.
@@ -63,10 +62,10 @@ impl FileMeta {
             return Err(Fault::Malformed("no checksum is listed for it".into()));
         }
         if let Some(expected) = &self.sha256 {
-            compare("sha256", expected, &Sha256::digest(file))?;
+            compare("sha256", expected, sha256(file).as_ref())?;
         }
         if let Some(expected) = &self.sha512 {
-            compare("sha512", expected, &Sha512::digest(file))?;
+            compare("sha512", expected, sha512(file).as_ref())?;
         }
         Ok(())
     }
