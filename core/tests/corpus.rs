@@ -201,7 +201,7 @@ fn a_rotated_root_follows_from_its_predecessor_and_from_no_other() {
         current = accept(version, Some(&current)).unwrap();
         assert_eq!(current.version(), version as i64);
     }
-    assert_eq!(current.file(), files["root.json"]);
+    assert_eq!(*current.file(), files["root.json"]);
     assert!(matches!(
         accept(1, Some(&current)),
         Err(Error::RolledBack { .. } | Error::RootNotTrusted { .. })

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use super::update::Update;
 use crate::error::Result;
 use crate::metadata::role;
@@ -14,8 +16,8 @@ use crate::trust::{
 
 /// The two files on disk that tell how new all of them are.
 pub(super) struct Stored {
-    pub(super) root: Option<Vec<u8>>,
-    timestamp: Option<Vec<u8>>,
+    pub(super) root: Option<Bytes>,
+    timestamp: Option<Bytes>,
 }
 
 impl Stored {
@@ -41,7 +43,7 @@ impl Stored {
     /// True if the keys of the set's root signed a newer timestamp than the set's.
     pub(super) fn has_newer_timestamp(&self, set: &TrustedSet) -> bool {
         let cached = |_: &str| self.timestamp.clone();
-        self.timestamp.as_deref() != set.file(role::TIMESTAMP)
+        self.timestamp.as_ref() != set.file(role::TIMESTAMP)
             && Floors::new(set.root(), &cached).of(role::TIMESTAMP) > Some(set.timestamp_version())
     }
 }
@@ -52,7 +54,7 @@ pub(super) struct Cache<'a> {
     update: &'a Update<'a>,
     pub(super) root_path: PathBuf,
     pub(super) stored: Stored,
-    snapshot: Option<Vec<u8>>,
+    snapshot: Option<Bytes>,
     /// What this process has verified before, if nothing newer is stored. All
     /// files are then taken from it.
     pub(super) remembered: Option<Arc<TrustedSet>>,
@@ -76,7 +78,7 @@ impl<'a> Cache<'a> {
     pub(super) fn is_ahead(&self) -> bool {
         self.remembered.as_ref().is_some_and(|set| {
             self.stored.root.as_deref() != Some(set.root().file())
-                || self.stored.timestamp.as_deref() != set.file(role::TIMESTAMP)
+                || self.stored.timestamp.as_ref() != set.file(role::TIMESTAMP)
         })
     }
 
@@ -89,9 +91,9 @@ impl<'a> Cache<'a> {
 
     /// Targets and delegations are read when they are needed. What is no longer
     /// of one piece with the rest is told by its checksum.
-    pub(super) fn file(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn file(&self, name: &str) -> Option<Bytes> {
         if let Some(set) = &self.remembered {
-            return set.file(name).map(<[u8]>::to_vec);
+            return set.file(name).cloned();
         }
         match name {
             role::ROOT => self.stored.root.clone(),

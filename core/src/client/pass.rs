@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::cache::Cache;
 use super::update::Update;
 use crate::error::{Error, Fault, Result};
@@ -25,7 +27,7 @@ impl<'a> Pass<'a> {
         Self { update, cache, floors, downloaded: BTreeSet::new(), bytes: 0 }
     }
 
-    pub(super) fn run(&mut self, set: &mut TrustedSet, timestamp: Vec<u8>) -> Result<()> {
+    pub(super) fn run(&mut self, set: &mut TrustedSet, timestamp: Bytes) -> Result<()> {
         self.downloaded.clear();
         self.bytes = 0;
         let is_new = self.cache.file(role::TIMESTAMP).as_ref() != Some(&timestamp);

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
+
 use super::cache::{Cache, Stored};
 use super::pass::Pass;
 use crate::error::{Error, Fault, Result, RootFault};
@@ -55,7 +57,7 @@ impl Update<'_> {
         if let Some(set) = cache.remembered.clone().filter(|set| self.now <= set.valid_until()) {
             match self.timestamp() {
                 // The bytes are those that were verified: nothing to do again.
-                Ok(file) if set.file(role::TIMESTAMP) == Some(file.as_slice()) => {
+                Ok(file) if set.file(role::TIMESTAMP) == Some(&file) => {
                     return Ok(Updated { set, fresh: true });
                 }
                 Err(failure) if self.may_serve_cache(&failure) => {
@@ -130,8 +132,10 @@ impl Update<'_> {
             _ => !cache.is_ahead() && !downloaded.contains(name),
         };
         let names = [role::ROOT, role::TIMESTAMP, role::SNAPSHOT].into_iter().chain(set.roles());
-        let files: Vec<(&str, &[u8])> =
-            names.filter(|name| !is_stored(name)).filter_map(|name| Some((name, set.file(name)?))).collect();
+        let files: Vec<(&str, &[u8])> = names
+            .filter(|name| !is_stored(name))
+            .filter_map(|name| Some((name, set.file(name)?.as_ref())))
+            .collect();
         if !files.is_empty() {
             self.commit(&files, cache, set.root(), &|stored| stored.has_newer_timestamp(&set));
         }
@@ -245,20 +249,20 @@ impl Update<'_> {
         Ok(current)
     }
 
-    fn timestamp(&self) -> Result<Vec<u8>, Failure> {
+    fn timestamp(&self) -> Result<Bytes, Failure> {
         self.get("timestamp.json", MAX_TIMESTAMP_BYTES)
     }
 
     /// A file that signed metadata lists, so the server must have it.
-    pub(super) fn listed(&self, name: &str, file: &str, limit: u64) -> Result<Vec<u8>> {
+    pub(super) fn listed(&self, name: &str, file: &str, limit: u64) -> Result<Bytes> {
         self.get(file, limit).map_err(|failure| match failure {
             Failure::NotFound => self.tampered(name, Fault::Missing),
             failure => self.error(name, limit, failure),
         })
     }
 
-    fn get(&self, file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-        self.remote.get(self.gun, file, limit, self.deadline)
+    fn get(&self, file: &str, limit: u64) -> Result<Bytes, Failure> {
+        Ok(self.remote.get(self.gun, file, limit, self.deadline)?.into())
     }
 
     /// Stricter: Notary would serve its cache after 401, 403 and 404 too.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::json::{self, Malformed, Scanner, Value};
 use super::plain::PlainTarget;
 use super::{Common, MAX_SIGNATURES, time};
@@ -23,7 +25,7 @@ pub struct Signature {
 /// One metadata file: its bytes, where its parts stand, and its signatures.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    file: Vec<u8>,
+    file: Bytes,
     signed: Signed,
     /// In the order of the file.
     pub signatures: Vec<Signature>,
@@ -62,7 +64,8 @@ impl Envelope {
     ///
     /// # Errors
     /// [`Malformed`] if the file is not JSON, is ambiguous, or is no envelope.
-    pub fn read(file: Vec<u8>) -> Result<Self, Malformed> {
+    pub fn read(file: impl Into<Bytes>) -> Result<Self, Malformed> {
+        let file = file.into();
         let mut signed: Option<Signed> = None;
         let mut signatures = Vec::new();
         let mut names: BTreeSet<Cow<'_, str>> = BTreeSet::new();
@@ -91,7 +94,7 @@ impl Envelope {
     }
 
     /// The bytes that were read.
-    pub fn file(&self) -> &[u8] {
+    pub fn file(&self) -> &Bytes {
         &self.file
     }
 

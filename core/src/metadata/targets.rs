@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use bytes::Bytes;
+
 use super::envelope::Entry;
 use super::json::{self, Malformed, Value};
 use super::plain::PlainTarget;
@@ -66,7 +68,7 @@ impl Targets {
     }
 
     /// The bytes of the file.
-    pub fn file(&self) -> &[u8] {
+    pub fn file(&self) -> &Bytes {
         self.envelope.file()
     }
 

@@ -201,7 +201,7 @@ fn a_commit_leaves_other_files_alone() {
 
     store.commit(GUN, &[("timestamp", b"new")], &|_| false).unwrap();
     let view = store.view(GUN).unwrap();
-    assert_eq!(view.read("timestamp", LIMIT).unwrap().unwrap(), b"new");
+    assert_eq!(view.read("timestamp", LIMIT).unwrap().unwrap(), "new");
     assert_eq!(view.read("targets/releases", LIMIT).unwrap().unwrap(), content(1, "targets/releases"));
     assert_eq!(view.read("targets/other", LIMIT).unwrap(), None);
     assert_eq!(fs::read(change).unwrap(), b"staged");
@@ -212,10 +212,22 @@ fn a_file_larger_than_its_limit_counts_as_absent() {
     let (_dir, store) = trust_dir();
     store.commit(GUN, &[("root", b"12345"), ("targets", b"")], &|_| false).unwrap();
     let view = store.view(GUN).unwrap();
-    assert_eq!(view.read("root", 5).unwrap().unwrap(), b"12345");
+    assert_eq!(view.read("root", 5).unwrap().unwrap(), "12345");
     assert_eq!(view.read("root", 4).unwrap(), None);
-    assert_eq!(view.read("root", u64::MAX).unwrap().unwrap(), b"12345");
-    assert_eq!(view.read("targets", 0).unwrap().unwrap(), b"");
+    assert_eq!(view.read("root", u64::MAX).unwrap().unwrap(), "12345");
+    assert_eq!(view.read("targets", 0).unwrap().unwrap(), "");
+}
+
+#[test]
+fn files_of_every_size_are_read_whole() {
+    let (_dir, store) = trust_dir();
+    for size in [0, 1, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 5_000_001] {
+        let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+        store.commit(GUN, &[("targets", &content)], &|_| false).unwrap();
+        let view = store.view(GUN).unwrap();
+        assert!(view.read("targets", size).unwrap().unwrap() == content, "{size}");
+        assert_eq!(view.read("targets", size.wrapping_sub(1)).unwrap().is_none(), size > 0, "{size}");
+    }
 }
 
 #[test]

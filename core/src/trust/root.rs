@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use super::pinning::Pinning;
 use super::signatures;
 use crate::crypto::{CertificateBundle, KeyId, PublicKey};
@@ -46,7 +48,7 @@ impl TrustedRoot {
     /// [`Error::Expired`], whichever applies first in this order.
     pub fn accept(
         gun: &str,
-        file: Vec<u8>,
+        file: impl Into<Bytes>,
         previous: Option<&Self>,
         pins: Option<&Pinning>,
         expiry: Expiry,
@@ -110,7 +112,7 @@ impl TrustedRoot {
     }
 
     /// The bytes of the file.
-    pub fn file(&self) -> &[u8] {
+    pub fn file(&self) -> &Bytes {
         self.envelope.file()
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use super::{MAX_DELEGATIONS, MAX_FILE_BYTES, TrustedRoot, signatures};
 use crate::error::{Error, Fault, Result, excerpt};
 use crate::metadata::json::Malformed;
@@ -18,8 +20,8 @@ use crate::metadata::{
 #[derive(Debug, Clone)]
 pub struct TrustedSet {
     root: Arc<TrustedRoot>,
-    timestamp: Option<(Timestamp, Vec<u8>)>,
-    snapshot: Option<(Snapshot, Vec<u8>)>,
+    timestamp: Option<(Timestamp, Bytes)>,
+    snapshot: Option<(Snapshot, Bytes)>,
     pub(super) targets: BTreeMap<String, Delegation>,
     /// Delegations that are declared but do not count, and why.
     excluded: BTreeMap<String, Error>,
@@ -66,14 +68,19 @@ impl TrustedSet {
     ///
     /// # Errors
     /// What is wrong with the file; the set stays as it was.
-    pub fn add_timestamp(&mut self, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<()> {
+    pub fn add_timestamp(
+        &mut self,
+        file: impl Into<Bytes>,
+        floor: Option<i64>,
+        now: SystemTime,
+    ) -> Result<()> {
         let check = Check { gun: self.gun(), role: role::TIMESTAMP, now };
-        let envelope = check.read(file, "Timestamp")?;
+        let envelope = check.read(file.into(), "Timestamp")?;
         check.signatures(&envelope, self.base_role(role::TIMESTAMP)?)?;
         let timestamp = check.form(Timestamp::read(&envelope))?;
         check.not_older(&timestamp.common, floor)?;
         check.not_expired(&timestamp.common)?;
-        self.timestamp = Some((timestamp, envelope.file().to_vec()));
+        self.timestamp = Some((timestamp, envelope.file().clone()));
         Ok(())
     }
 
@@ -82,7 +89,13 @@ impl TrustedSet {
     /// # Errors
     /// What is wrong with the file, or with the root if the snapshot names
     /// another one; nothing but [`TrustedSet::expected_root`] changes.
-    pub fn add_snapshot(&mut self, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<()> {
+    pub fn add_snapshot(
+        &mut self,
+        file: impl Into<Bytes>,
+        floor: Option<i64>,
+        now: SystemTime,
+    ) -> Result<()> {
+        let file = file.into();
         let check = Check { gun: self.gun(), role: role::SNAPSHOT, now };
         check.sum(self.snapshot_source(), &file)?;
         let envelope = check.read(file, "Snapshot")?;
@@ -97,7 +110,7 @@ impl TrustedSet {
             self.expected_root = root_meta.cloned();
             return Err(error);
         }
-        self.snapshot = Some((snapshot, envelope.file().to_vec()));
+        self.snapshot = Some((snapshot, envelope.file().clone()));
         Ok(())
     }
 
@@ -133,11 +146,11 @@ impl TrustedSet {
     ///
     /// # Errors
     /// What is wrong with the file; the set stays as it was.
-    pub fn add_role(&mut self, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<()> {
+    pub fn add_role(&mut self, file: impl Into<Bytes>, floor: Option<i64>, now: SystemTime) -> Result<()> {
         let Some(name) = self.pending.last().cloned() else {
             return Err(Error::Internal { reason: "no role is pending".into() });
         };
-        match self.check_role(&name, file, floor, now) {
+        match self.check_role(&name, file.into(), floor, now) {
             Ok(targets) => self.admit(name, targets),
             Err(error) if name != role::TARGETS && may_be_set_aside(&error) => {
                 log::warn!("{error}; the delegation does not count");
@@ -149,7 +162,7 @@ impl TrustedSet {
         }
     }
 
-    fn check_role(&self, name: &str, file: Vec<u8>, floor: Option<i64>, now: SystemTime) -> Result<Targets> {
+    fn check_role(&self, name: &str, file: Bytes, floor: Option<i64>, now: SystemTime) -> Result<Targets> {
         let check = Check { gun: self.gun(), role: name, now };
         check.sum(self.source(name), &file)?;
         let envelope = check.read(file, "Targets")?;
@@ -229,11 +242,11 @@ impl TrustedSet {
     }
 
     /// The file of a role as it was fetched, if the role is loaded.
-    pub fn file(&self, name: &str) -> Option<&[u8]> {
+    pub fn file(&self, name: &str) -> Option<&Bytes> {
         match name {
             role::ROOT => Some(self.root.file()),
-            role::TIMESTAMP => self.timestamp.as_ref().map(|(_, file)| file.as_slice()),
-            role::SNAPSHOT => self.snapshot.as_ref().map(|(_, file)| file.as_slice()),
+            role::TIMESTAMP => self.timestamp.as_ref().map(|(_, file)| file),
+            role::SNAPSHOT => self.snapshot.as_ref().map(|(_, file)| file),
             _ => self.targets.get(name).map(|delegation| delegation.targets.file()),
         }
     }
@@ -280,7 +293,7 @@ impl TrustedSet {
     /// Size in memory, nearly: that of all files.
     pub fn bytes(&self) -> usize {
         let base = [role::ROOT, role::TIMESTAMP, role::SNAPSHOT].into_iter();
-        base.chain(self.roles()).filter_map(|name| self.file(name)).map(<[u8]>::len).sum()
+        base.chain(self.roles()).filter_map(|name| self.file(name)).map(Bytes::len).sum()
     }
 }
 
@@ -294,13 +307,13 @@ fn may_be_set_aside(error: &Error) -> bool {
 /// matter for them.
 pub struct Floors<'a> {
     known: &'a TrustedRoot,
-    cached: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    cached: &'a dyn Fn(&str) -> Option<Bytes>,
     targets: RefCell<BTreeMap<String, Option<Arc<Targets>>>>,
 }
 
 impl<'a> Floors<'a> {
     /// `cached` gives the cached file of a role.
-    pub fn new(known: &'a TrustedRoot, cached: &'a dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
+    pub fn new(known: &'a TrustedRoot, cached: &'a dyn Fn(&str) -> Option<Bytes>) -> Self {
         Self { known, cached, targets: RefCell::default() }
     }
 
@@ -380,7 +393,7 @@ impl Check<'_> {
         source.check(file).map_err(|fault| self.tampered(fault))
     }
 
-    fn read(&self, file: Vec<u8>, kind: &str) -> Result<Envelope> {
+    fn read(&self, file: Bytes, kind: &str) -> Result<Envelope> {
         let envelope = self.form(Envelope::read(file))?;
         check_kind(&envelope, kind).map_err(|fault| self.tampered(fault))?;
         Ok(envelope)
