@@ -65,7 +65,7 @@ impl VerifiedImage {
             size,
             role,
             signers,
-            expires: set.valid_until(),
+            expires: trusted.expires,
             fresh: trusted.fresh,
         })
     }

@@ -45,6 +45,8 @@ pub struct Client {
 /// What is trusted of a repository at one moment.
 pub(crate) struct Trusted {
     set: Arc<TrustedSet>,
+    /// [`TrustedSet::valid_until`].
+    expires: SystemTime,
     /// False if the server could not be asked.
     fresh: bool,
 }
@@ -153,12 +155,12 @@ impl Client {
             Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set, asked),
             _ => self.memory.forget_if_empty(reference.gun(), &slot),
         }
-        updated.map(|Updated { set, fresh }| Trusted { set, fresh })
+        updated.map(|Updated { set, fresh }| Trusted { expires: set.valid_until(), set, fresh })
     }
 }
 
 fn remembered(slot: &Slot, oldest: Instant, now: SystemTime) -> Option<Trusted> {
     let known = slot.current()?;
     let usable = known.asked >= oldest && now <= known.valid_until;
-    usable.then_some(Trusted { set: known.set, fresh: true })
+    usable.then_some(Trusted { set: known.set, expires: known.valid_until, fresh: true })
 }
