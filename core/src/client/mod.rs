@@ -125,10 +125,9 @@ impl Client {
     /// The trusted metadata of a reference's repository, confirmed by the server
     /// not before `started` unless the offline age allows it.
     fn trusted(&self, reference: &Reference, started: Instant) -> Result<Trusted> {
-        let now = (self.clock)();
         let deadline = Instant::now() + self.timeout;
         let slot = self.memory.slot(reference.gun());
-        let recent = |oldest: Instant| remembered(&slot, oldest, now);
+        let recent = |oldest: Instant| remembered(&slot, oldest, (self.clock)());
         if let Some(trusted) = started.checked_sub(self.offline_max_age).and_then(recent) {
             return Ok(trusted);
         }
@@ -139,6 +138,8 @@ impl Client {
             return Ok(trusted);
         }
         let asked = Instant::now();
+        // Not before the wait: what expired meanwhile is expired.
+        let now = (self.clock)();
         let updated = self.remotes.server_for(reference.registry()).and_then(|remote| {
             let update = update::Update {
                 gun: reference.gun(),
