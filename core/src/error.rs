@@ -30,6 +30,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A name, key, file or value that was given cannot be used.
+    #[error("invalid {what}: {reason}")]
+    InvalidInput {
+        /// What it is, and its value where that is no secret.
+        what: String,
+        /// What is wrong with it, and what would do.
+        reason: String,
+    },
     /// The trust server has nothing for this repository.
     #[error("{server} does not have trust data for {gun}")]
     NoTrustData {
@@ -132,6 +140,42 @@ pub enum Error {
         /// The file or directory.
         path: String,
         /// What happened, and what to do.
+        reason: String,
+    },
+    /// No private key at hand may sign for a role.
+    #[error("no signing key for {role}: {reason}")]
+    KeyNotFound {
+        /// The role that has to be signed, or what the key was wanted for.
+        role: String,
+        /// Canonical IDs of the keys of which one would do.
+        key_ids: Vec<String>,
+        /// Where they were looked for, and what to do.
+        reason: String,
+    },
+    /// A private key could not be decrypted, or a new one has no acceptable passphrase.
+    #[error("passphrase of {role} key {key_id}: {reason}")]
+    WrongPassphrase {
+        /// The canonical ID of the key.
+        key_id: String,
+        /// What the key is for: `root`, `targets`, or the name of a signer.
+        role: String,
+        /// What happened.
+        reason: String,
+    },
+    /// What was to be published contradicts what others have published meanwhile.
+    #[error("{gun} was changed by somebody else: {reason}")]
+    Conflict {
+        /// The repository's globally unique name (GUN).
+        gun: String,
+        /// Which change contradicts which, and what to do.
+        reason: String,
+    },
+    /// The trust server refused an upload or another request to change something.
+    #[error("trust server {url} rejected the operation: {reason}")]
+    ServerRejected {
+        /// The URL that was asked.
+        url: String,
+        /// The server's code and message.
         reason: String,
     },
     /// A defect in this library. Nothing was trusted.
@@ -242,11 +286,13 @@ impl Error {
     /// The stable number of this class of error: what `tagtrust_status` has in C.
     ///
     /// Numbers are never reused. 1 to 9 are the caller's input, 10 to 29
-    /// refusals, 30 to 39 what could not be decided, 99 a defect of ours.
+    /// refusals, 30 to 39 what could not be decided, 40 to 49 what could not be
+    /// published, 99 a defect of ours.
     pub fn code(&self) -> u32 {
         match self {
             Self::InvalidReference { .. } => 1,
             Self::InvalidConfiguration { .. } => 2,
+            Self::InvalidInput { .. } => 4,
             Self::NoTrustData { .. } => 10,
             Self::TagNotSigned { .. } => 11,
             Self::DigestMismatch { .. } => 12,
@@ -258,6 +304,10 @@ impl Error {
             Self::Unreachable { .. } => 30,
             Self::Unauthorized { .. } => 31,
             Self::StoreError { .. } => 32,
+            Self::KeyNotFound { .. } => 40,
+            Self::WrongPassphrase { .. } => 41,
+            Self::Conflict { .. } => 42,
+            Self::ServerRejected { .. } => 43,
             Self::Internal { .. } => 99,
         }
     }
@@ -267,6 +317,7 @@ impl Error {
         match self {
             Self::InvalidReference { .. } => "InvalidReference",
             Self::InvalidConfiguration { .. } => "InvalidConfiguration",
+            Self::InvalidInput { .. } => "InvalidInput",
             Self::NoTrustData { .. } => "NoTrustData",
             Self::TagNotSigned { .. } => "TagNotSigned",
             Self::DigestMismatch { .. } => "DigestMismatch",
@@ -278,6 +329,10 @@ impl Error {
             Self::Unreachable { .. } => "Unreachable",
             Self::Unauthorized { .. } => "Unauthorized",
             Self::StoreError { .. } => "StoreError",
+            Self::KeyNotFound { .. } => "KeyNotFound",
+            Self::WrongPassphrase { .. } => "WrongPassphrase",
+            Self::Conflict { .. } => "Conflict",
+            Self::ServerRejected { .. } => "ServerRejected",
             Self::Internal { .. } => "InternalError",
         }
     }

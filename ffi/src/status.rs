@@ -8,8 +8,8 @@ use crate::boundary::guard;
 /// How a call ended.
 ///
 /// 1 to 9 are mistakes of the caller, 10 to 29 refusals (the image is not
-/// trusted), 30 to 39 mean that it could not be decided, 99 is a defect of the
-/// library. Whatever is not `TAGTRUST_OK` means: do not use the image. Numbers
+/// trusted), 30 to 39 mean that it could not be decided, 40 to 49 that it could
+/// not be published, 99 is a defect of the library. Whatever is not `TAGTRUST_OK` means: do not use the image. Numbers
 /// are never reused, and new ones may come.
 /// cbindgen:rename-all=prefix:TAGTRUST_
 #[expect(non_camel_case_types, reason = "the names that C has")]
@@ -24,6 +24,8 @@ pub enum Status {
     INVALID_CONFIGURATION = 2,
     /// An argument is NULL that may not be, or not UTF-8.
     INVALID_ARGUMENT = 3,
+    /// A name, key, file or value that was given cannot be used.
+    INVALID_INPUT = 4,
     /// The trust server has nothing for this repository.
     NO_TRUST_DATA = 10,
     /// The repository is signed, this tag (or digest) in it is not.
@@ -46,16 +48,25 @@ pub enum Status {
     UNAUTHORIZED = 31,
     /// The trust directory cannot be read or written, or is damaged.
     STORE_ERROR = 32,
+    /// No private key at hand may sign for a role.
+    KEY_NOT_FOUND = 40,
+    /// A private key could not be decrypted, or a new one has no acceptable passphrase.
+    WRONG_PASSPHRASE = 41,
+    /// What was to be published contradicts what others have published meanwhile.
+    CONFLICT = 42,
+    /// The trust server refused an upload or another request to change something.
+    SERVER_REJECTED = 43,
     /// A defect of the library. Nothing was trusted.
     INTERNAL = 99,
 }
 
 /// Every status and its name, which is also that of Python's exception.
-const NAMES: [(Status, &CStr); 16] = [
+const NAMES: [(Status, &CStr); 21] = [
     (Status::OK, c"OK"),
     (Status::INVALID_REFERENCE, c"InvalidReference"),
     (Status::INVALID_CONFIGURATION, c"InvalidConfiguration"),
     (Status::INVALID_ARGUMENT, c"InvalidArgument"),
+    (Status::INVALID_INPUT, c"InvalidInput"),
     (Status::NO_TRUST_DATA, c"NoTrustData"),
     (Status::TAG_NOT_SIGNED, c"TagNotSigned"),
     (Status::DIGEST_MISMATCH, c"DigestMismatch"),
@@ -67,6 +78,10 @@ const NAMES: [(Status, &CStr); 16] = [
     (Status::UNREACHABLE, c"Unreachable"),
     (Status::UNAUTHORIZED, c"Unauthorized"),
     (Status::STORE_ERROR, c"StoreError"),
+    (Status::KEY_NOT_FOUND, c"KeyNotFound"),
+    (Status::WRONG_PASSPHRASE, c"WrongPassphrase"),
+    (Status::CONFLICT, c"Conflict"),
+    (Status::SERVER_REJECTED, c"ServerRejected"),
     (Status::INTERNAL, c"InternalError"),
 ];
 

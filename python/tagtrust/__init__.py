@@ -17,34 +17,42 @@ Log lines go to the logger `tagtrust`.
 """
 
 from ._errors import (
+    Conflict,
     DigestMismatch,
     Expired,
     InternalError,
     InvalidConfiguration,
+    InvalidInput,
     InvalidReference,
+    KeyNotFound,
     NoTrustData,
     PolicyViolation,
     RolledBack,
     RootNotTrusted,
+    ServerRejected,
     StoreError,
     TagNotSigned,
     Tampered,
     TrustError,
     Unauthorized,
     Unreachable,
+    WrongPassphrase,
 )
 from ._settings import Pinning, Policy, Rule
 from ._tagtrust import Client, Image, Inspection, SignedTag, Signer, __version__
 
 __all__ = [
     "Client",
+    "Conflict",
     "DigestMismatch",
     "Expired",
     "Image",
     "Inspection",
     "InternalError",
     "InvalidConfiguration",
+    "InvalidInput",
     "InvalidReference",
+    "KeyNotFound",
     "NoTrustData",
     "Pinning",
     "Policy",
@@ -52,6 +60,7 @@ __all__ = [
     "RolledBack",
     "RootNotTrusted",
     "Rule",
+    "ServerRejected",
     "SignedTag",
     "Signer",
     "StoreError",
@@ -60,5 +69,6 @@ __all__ = [
     "TrustError",
     "Unauthorized",
     "Unreachable",
+    "WrongPassphrase",
     "__version__",
 ]

@@ -52,6 +52,14 @@ class InvalidConfiguration(TrustError):
     reason: str
 
 
+class InvalidInput(TrustError):
+    """A name, key, file or value that was given cannot be used."""
+
+    code = 4
+    what: str
+    reason: str
+
+
 class NoTrustData(TrustError):
     """The trust server has nothing for this repository."""
 
@@ -151,6 +159,40 @@ class StoreError(TrustError):
 
     code = 32
     path: str
+    reason: str
+
+
+class KeyNotFound(TrustError):
+    """No private key at hand may sign for a role."""
+
+    code = 40
+    role: str
+    key_ids: list[str]
+    reason: str
+
+
+class WrongPassphrase(TrustError):
+    """A private key could not be decrypted, or a new one has no acceptable passphrase."""
+
+    code = 41
+    key_id: str
+    role: str
+    reason: str
+
+
+class Conflict(TrustError):
+    """What was to be published contradicts what others have published meanwhile."""
+
+    code = 42
+    gun: str
+    reason: str
+
+
+class ServerRejected(TrustError):
+    """The trust server refused an upload or another request to change something."""
+
+    code = 43
+    url: str
     reason: str
 
 
