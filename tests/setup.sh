@@ -14,6 +14,7 @@ main() {
     debian_packages
     python_environment
     docker_cli
+    registry
 }
 
 # notary brings notary-server too, and neither starts a service.
@@ -25,6 +26,9 @@ debian_packages() {
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     command -v notary >/dev/null && command -v notary-server >/dev/null || missing+=(notary)
     command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
+    command -v skopeo >/dev/null || missing+=(skopeo)
+    command -v openssl >/dev/null || missing+=(openssl)
+    command -v softhsm2-util >/dev/null || missing+=(softhsm2)
     python_is_ready || "$python" -m pip --version &>/dev/null || missing+=(python3 python3-pip)
     [[ ${#missing[@]} -eq 0 ]] && return
 
@@ -47,22 +51,31 @@ python_environment() {
 
 python_is_ready() { cmp -s tests/requirements.txt "$venv/requirements.txt"; }
 
-# Docker 29 has no `docker trust`. Debian's CLI is taken out of its package into
-# .venv/bin, because installing the package would also start a Docker engine.
+# Docker 29 has no `docker trust`.
 docker_cli() {
     docker trust inspect --help &>/dev/null && return
-    command -v apt-get >/dev/null || fail "no docker CLI with 'docker trust'; any before version 29 will do"
-    say "taking the docker CLI out of Debian's package docker.io"
-    local unpacked
+    take docker docker.io "any docker CLI before version 29 will do"
+}
+
+registry() {
+    command -v docker-registry >/dev/null || take docker-registry docker-registry "or install docker-registry"
+}
+
+# Takes a program out of its Debian package into .venv/bin, because installing
+# the package would also start a service.
+take() {
+    local program=$1 package=$2 otherwise=$3 unpacked
+    command -v apt-get >/dev/null || fail "$program is missing; $otherwise"
+    say "taking $program out of Debian's package $package"
     unpacked=$(mktemp -d)
     (
         chmod 755 "$unpacked" # apt downloads as the user _apt where it can
         cd "$unpacked"
         [[ $EUID -ne 0 ]] || apt_get update
-        apt_get download docker.io
-        dpkg-deb -x docker.io_*.deb .
-    ) || fail "cannot download Debian's package docker.io; any docker CLI before version 29 will do"
-    install -m 755 "$unpacked/usr/bin/docker" "$venv/bin/docker"
+        apt_get download "$package"
+        dpkg-deb -x "$package"_*.deb .
+    ) || fail "cannot download Debian's package $package; $otherwise"
+    install -m 755 "$unpacked/usr/bin/$program" "$venv/bin/$program"
     rm -r "$unpacked"
 }
 
