@@ -51,7 +51,8 @@ struct Layout {
 }
 
 /// Where one target stands, as `"name":value`. There may be millions of them.
-#[derive(Debug, Clone, Copy)]
+/// In the order of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
     /// Start and end of the name, without quotes.
     name: (u32, u32),
@@ -116,6 +117,19 @@ impl Envelope {
         &self.signed.layout.unusual
     }
 
+    /// The first target from this one on that does not have the usual shape.
+    pub(super) fn next_unusual(&self, from: &Entry) -> Option<&Entry> {
+        let unusual = &self.signed.layout.unusual;
+        unusual.get(unusual.partition_point(|entry| entry < from))
+    }
+
+    /// The text of targets that stand one after the other, with their names.
+    pub(super) fn run(&self, entries: &[Entry]) -> &[u8] {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return &[] };
+        let quote = (first.name.0 as usize).saturating_sub(1);
+        self.text().get(quote..last.end as usize).unwrap_or_default()
+    }
+
     /// The name of a target, without quotes and still escaped.
     pub(super) fn name_of(&self, entry: &Entry) -> &[u8] {
         let (start, end) = entry.name;
@@ -151,6 +165,16 @@ impl Envelope {
             json::check_member_name(&name, known)?;
         }
         Ok(())
+    }
+
+    /// Whether a member of `signed` is `true`.
+    pub(super) fn is_true(&self, name: &str) -> Result<bool, Malformed> {
+        for (key, value) in &self.signed.layout.members {
+            if json::text(self.text().get(key.clone()).unwrap_or_default())? == name {
+                return Ok(self.text().get(value.clone()) == Some(b"true"));
+            }
+        }
+        Ok(false)
     }
 
     /// `_type` as it stands in the file.

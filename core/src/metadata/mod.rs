@@ -1,6 +1,8 @@
 //! What the files say: the envelope around every metadata file, and the four
-//! kinds of content. Reading a file here decides nothing about trust.
+//! kinds of content. Reading a file here decides nothing about trust, and writing
+//! one signs nothing.
 
+mod draft;
 mod envelope;
 pub mod json;
 mod plain;
@@ -9,13 +11,18 @@ mod root;
 mod snapshot;
 mod targets;
 mod time;
+mod write;
 
+pub(crate) use draft::write_snapshot;
+pub use draft::{RootDraft, TargetMeta, TargetsDraft};
 pub use envelope::{Envelope, Signature};
 pub use root::{MAX_ROLE_KEYS, RoleKeys, Root};
 pub(crate) use snapshot::hex;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{DelegatedRole, Target, Targets};
 pub(crate) use time::format as format_time;
+pub use write::write_file;
+pub(crate) use write::{Object, write_key};
 
 /// Most signatures that one file may carry. Stops files that cost a signature
 /// check for every hundred bytes.
