@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -64,6 +65,16 @@ class DockerTrust:
         """Sign a new tag: the engine says that it pushed an image with this digest and size."""
         self.engine.images[reference] = (digest, size)
         self.trust("sign", reference)
+
+    def push(self, reference, digest, size):
+        """Push and sign: the engine says that it pushed an image with this digest and size."""
+        self.engine.images[reference] = (digest, size)
+        self.run("push", reference)
+
+    def pull(self, reference) -> str:
+        """The reference with the digest that the engine was told to pull."""
+        said = self.run("pull", reference).stdout
+        return re.search(r"Pull \(1 of 1\): (\S+)", said)[1]
 
     def revoke(self, reference):
         self.trust("revoke", "--yes", reference)

@@ -1,7 +1,10 @@
 """The real `notary` client."""
 
+from __future__ import annotations  # one method is called `list`
+
 import base64
 import json
+import re
 import time
 import uuid
 from pathlib import Path
@@ -30,9 +33,10 @@ class Notary:
     def init(self, gun):
         self.run("init", gun)
 
-    def addhash(self, gun, tag, size, sha256, roles=()):
-        """Stage a target. `sha256` in hex; without roles it goes to `targets`."""
-        self.run("addhash", gun, tag, size, "--sha256", sha256, *_roles(roles))
+    def addhash(self, gun, tag, size, sha256, roles=(), custom: Path | None = None):
+        """Stage a target. `sha256` in hex; without roles it goes to `targets`. `custom`: a file with JSON."""
+        options = [*_roles(roles), *(["--custom", custom] if custom else [])]
+        self.run("addhash", gun, tag, size, "--sha256", sha256, *options)
 
     def stage(self, gun, targets: dict[str, tuple[int, str]], role="targets"):
         """Stage many targets at once, {tag: (size, sha256 in hex)}, by writing the changelist itself."""
@@ -52,8 +56,20 @@ class Notary:
             name = f"{now + number:020}_{uuid.uuid4()}.change"
             (changelist / name).write_text(json.dumps(change))
 
+    def remove(self, gun, tag, roles=()):
+        """Stage the removal of a target."""
+        self.run("remove", gun, tag, *_roles(roles))
+
     def publish(self, gun):
         self.run("publish", gun)
+
+    def status(self, gun) -> list[tuple[str, str, str, str]]:
+        """The staged changes: (action, scope, type, path)."""
+        return [tuple(row[1:]) for row in _table(self.run("status", gun).stdout)]
+
+    def reset(self, gun, *numbers):
+        """Forget these staged changes, or all."""
+        self.run("reset", gun, *(["-n", ",".join(map(str, numbers))] if numbers else ["--all"]))
 
     def lookup(self, gun, tag) -> tuple[str, int]:
         """(digest, size) of a tag, from `targets` before any delegation."""
@@ -74,6 +90,34 @@ class Notary:
         allowed = ["--all-paths"] if paths is None else ["--paths", ",".join(paths)]
         self.run("delegation", "add", gun, role, *public_keys, *allowed)
 
+    def delegation_remove(self, gun, role, *key_ids, paths=()):
+        """Stage the removal of keys or paths from a delegation; of the delegation where none are given."""
+        self.run("delegation", "remove", gun, role, *key_ids, *(["--paths", ",".join(paths)] if paths else []), "--yes")
+
+    def delegation_purge(self, gun, *key_ids):
+        """Stage the removal of keys from every delegation."""
+        self.run("delegation", "purge", gun, "--key", ",".join(key_ids))
+
+    def delegations(self, gun) -> dict[str, tuple[list[str], list[str], int]]:
+        """{role: (sorted paths, sorted key IDs, threshold)}"""
+        found = {}
+        for role, path, key_id, threshold in _table(self.run("delegation", "list", gun).stdout):
+            if role:
+                paths, key_ids, _ = found[role] = ([], [], int(threshold))
+            if path:
+                paths.append("" if path == '"" <all paths>' else path)
+            if key_id:
+                key_ids.append(key_id)
+        return {role: (sorted(paths), sorted(ids), threshold) for role, (paths, ids, threshold) in found.items()}
+
+    def witness(self, gun, *roles):
+        """Stage that roles are signed again."""
+        self.run("witness", gun, *roles)
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        """(role, GUN, key ID), the GUN shortened to `shorten_gun(gun)`."""
+        return [(role, gun, key_id) for role, gun, key_id, _ in _table(self.run("key", "list").stdout)]
+
     def import_key(self, private_key: Path, role):
         """Take an unencrypted private key in PEM into the trust directory."""
         # An encrypted one would need a `path` header, which `notary key generate -o` does not write.
@@ -83,6 +127,22 @@ class Notary:
         """Rotate the key of a role; published at once."""
         # Rotating the root asks for confirmation.
         self.run("key", "rotate", gun, role, *(["-r"] if server_managed else []), input="yes\n")
+
+
+def shorten_gun(gun) -> str:
+    """As `notary key list` prints it."""
+    return gun if len(gun) <= 25 else f"...{gun[-22:]}"
+
+
+def _table(text) -> list[list[str]]:
+    """The rows below a line of dashes, which stand where each column begins."""
+    lines = text.splitlines()
+    begins = next((number for number, line in enumerate(lines) if line.startswith("-")), len(lines))
+    rows = [line for line in lines[begins + 1 :] if line.strip()]
+    if not rows:
+        return []
+    starts = [match.start() for match in re.finditer("-+", lines[begins])]
+    return [[row[start:end].strip() for start, end in zip(starts, [*starts[1:], None])] for row in rows]
 
 
 def _roles(roles):

@@ -25,7 +25,7 @@ class NotaryServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.certificate = make_server_certificate(self.directory)
         self.ca_file = self.certificate.ca_file
-        self.port = _free_port()
+        self.port = free_port()
         self._process = None
 
     @property
@@ -58,11 +58,7 @@ class NotaryServer:
 
     def get(self, path: str) -> bytes:
         """The body of a GET, for looking at what the server holds."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        direct = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
-        with direct.open(f"{self.url}{path}", timeout=5) as answer:
+        with opener(self.ca_file).open(f"{self.url}{path}", timeout=5) as answer:
             return answer.read()
 
     def metadata(self, gun: str, role: str) -> bytes:
@@ -100,7 +96,15 @@ class NotaryServer:
         raise RuntimeError(f"notary-server does not answer: {(self.directory / 'server.log').read_text()}")
 
 
-def _free_port() -> int:
+def opener(ca_file=None) -> urllib.request.OpenerDirector:
+    """Opens URLs of servers whose certificates that CA signed, without the user's proxy."""
+    handlers = [urllib.request.ProxyHandler({})]
+    if ca_file:
+        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file)))
+    return urllib.request.build_opener(*handlers)
+
+
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
