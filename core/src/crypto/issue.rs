@@ -1,18 +1,152 @@
 //! Certificates of root keys.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::key::PublicKey;
-use super::signer::Signer;
-use crate::error::{Error, Result};
+use x509_cert::Version;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::{Any, BitString, ContextSpecific, PrintableString, SetOfVec, Utf8StringRef};
+use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
+use x509_cert::der::oid::db::rfc5280::ID_KP_CODE_SIGNING;
+use x509_cert::der::oid::db::rfc5912::{ECDSA_WITH_SHA_256, ID_RSASSA_PSS};
+use x509_cert::der::pem::{self, LineEnding};
+use x509_cert::der::{self, DateTime, Decode, Encode, TagMode, TagNumber};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
+use x509_cert::name::RdnSequence;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::time::{Time, Validity};
+
+use super::bundle::CertificateBundle;
+use super::key::{KeyType, PublicKey};
+use super::random::random;
+use super::signer::{Signer, der_from_fixed, sign_checked};
+use crate::error::{Error, Result, excerpt};
 
 /// A certificate for a root key as Notary makes it: self-signed, with the GUN as
 /// common name. The key is of type `ecdsa-x509` or `rsa-x509`.
+///
+/// [`Error::InvalidInput`] if the signer's key cannot be a root key or the GUN
+/// no common name.
 pub fn issue_root_certificate(
-    _gun: &str,
-    _signer: &dyn Signer,
-    _now: SystemTime,
-    _valid: Duration,
+    gun: &str,
+    signer: &dyn Signer,
+    now: SystemTime,
+    valid: Duration,
 ) -> Result<PublicKey> {
-    Err(Error::Internal { reason: "not written yet".into() })
+    let invalid = |reason: &str| Error::InvalidInput {
+        what: format!("root certificate of {}", excerpt(gun, 255)),
+        reason: reason.into(),
+    };
+    // A trailing `*` would make it a certificate for other repositories too.
+    if gun.is_empty() || gun.ends_with('*') {
+        return Err(invalid("it needs the name of one repository"));
+    }
+    let key_type = match signer.public_key().key_type() {
+        KeyType::Ecdsa => KeyType::EcdsaX509,
+        KeyType::Rsa => KeyType::RsaX509,
+        _ => return Err(invalid("Notary knows certificates of ECDSA and RSA keys only")),
+    };
+    let validity =
+        validity(now, valid).ok_or_else(|| invalid("it would be valid before 1970 or after 9999"))?;
+
+    let pem = self_signed(gun, signer, validity)?;
+    let key = PublicKey::new(key_type, pem.into_bytes());
+    // By the rules that every client applies when it reads this root.
+    let bundle = CertificateBundle::of_root_key(&key).map_err(|fault| invalid(&fault.to_string()))?;
+    bundle.check(Some(now)).map_err(|fault| invalid(&fault.to_string()))?;
+    Ok(key)
+}
+
+fn validity(now: SystemTime, valid: Duration) -> Option<Validity> {
+    let now = now.duration_since(UNIX_EPOCH).ok()?;
+    let time = |since_epoch| DateTime::from_unix_duration(since_epoch).ok().map(Time::from);
+    Some(Validity::new(time(now)?, time(now.checked_add(valid)?)?))
+}
+
+/// PEM of the certificate.
+fn self_signed(gun: &str, signer: &dyn Signer, validity: Validity) -> Result<String> {
+    let internal = |error: der::Error| Error::Internal { reason: format!("root certificate: {error}") };
+    let key = signer.public_key();
+    let algorithm = signature_algorithm(key.key_type()).map_err(internal)?;
+    let content = content(gun, key, validity, &algorithm, random()?).map_err(internal)?;
+    let (_, signature) = sign_checked(signer, &content)?;
+    let signature = match key.subject_key() {
+        Some(key) if key.rsa_bits().is_none() => der_from_fixed(&key, &signature)
+            .map_err(|error| Error::Internal { reason: format!("root certificate: {error}") })?,
+        _ => signature,
+    };
+    let assemble = || {
+        let signature = Any::encode_from(&BitString::from_bytes(&signature)?)?;
+        let certificate = vec![Any::from_der(&content)?, Any::encode_from(&algorithm)?, signature];
+        Ok(pem::encode_string("CERTIFICATE", LineEnding::LF, &certificate.to_der()?)?)
+    };
+    assemble().map_err(internal)
+}
+
+/// What is signed: TBSCertificate with Notary's fields, in Go's order.
+fn content(
+    gun: &str,
+    key: &PublicKey,
+    validity: Validity,
+    algorithm: &AlgorithmIdentifierOwned,
+    serial: [u8; 16],
+) -> der::Result<Vec<u8>> {
+    let name = Any::encode_from(&common_name(gun)?)?;
+    let usage = KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment;
+    let extensions = vec![
+        extension(&KeyUsage(usage), true)?,
+        extension(&ExtendedKeyUsage(vec![ID_KP_CODE_SIGNING]), false)?,
+        extension(&BasicConstraints { ca: false, path_len_constraint: None }, true)?,
+    ];
+    vec![
+        Any::encode_from(&explicit(0, Version::V3))?,
+        Any::encode_from(&SerialNumber::<x509_cert::certificate::Rfc5280>::new(&serial)?)?,
+        Any::encode_from(algorithm)?,
+        name.clone(),
+        Any::encode_from(&validity)?,
+        name,
+        Any::from_der(key.public_bytes())?,
+        Any::encode_from(&explicit(3, extensions))?,
+    ]
+    .to_der()
+}
+
+/// As Go encodes text: a PrintableString if it is one.
+fn common_name(gun: &str) -> der::Result<RdnSequence> {
+    let value = match PrintableString::new(gun) {
+        Ok(text) => Any::encode_from(&text)?,
+        Err(_) => Any::encode_from(&Utf8StringRef::new(gun)?)?,
+    };
+    let attribute = AttributeTypeAndValue { oid: COMMON_NAME, value };
+    let mut name = RdnSequence::default();
+    name.push(SetOfVec::try_from([attribute])?.into());
+    Ok(name)
+}
+
+/// ECDSA with SHA-256 on every curve, and RSA-PSS, because that is what signers
+/// of metadata can do.
+fn signature_algorithm(key_type: &KeyType) -> der::Result<AlgorithmIdentifierOwned> {
+    Ok(match key_type {
+        KeyType::Rsa => {
+            AlgorithmIdentifierOwned { oid: ID_RSASSA_PSS, parameters: Some(Any::from_der(&PSS_SHA_256)?) }
+        }
+        _ => AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA_256, parameters: None },
+    })
+}
+
+/// RSASSA-PSS-params: SHA-256, MGF1 with SHA-256, a salt of 32 bytes.
+const PSS_SHA_256: [u8; 54] = *b"\x30\x34\
+    \xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\
+    \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\
+    \x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\
+    \xa2\x03\x02\x01\x20";
+
+fn explicit<T>(number: u32, value: T) -> ContextSpecific<T> {
+    ContextSpecific { tag_number: TagNumber(number), tag_mode: TagMode::Explicit, value }
+}
+
+fn extension<T: Encode + der::oid::AssociatedOid>(value: &T, critical: bool) -> der::Result<Extension> {
+    let extn_value = der::asn1::OctetString::new(value.to_der()?)?;
+    Ok(Extension { extn_id: T::OID, critical, extn_value })
 }
