@@ -61,17 +61,20 @@ pub mod metadata;
 mod reference;
 #[cfg(feature = "http")]
 mod remote;
+pub mod signing;
 #[cfg(feature = "http")]
 mod store;
 pub mod trust;
 
 #[cfg(feature = "http")]
 pub use client::{
-    Client, ClientBuilder, Inspection, SignedTag, Signer, SignerKey, VerifiedImage, inspections_to_json,
+    Client, ClientBuilder, GeneratedKey, Inspection, KeyInfo, KeySelection, PassphraseRequest,
+    PassphraseSource, SignedTag, Signer, SignerKey, VerifiedImage, inspections_to_json,
 };
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;
 pub use trust::{Lookup, Pinning, Policy, Rule};
+pub use zeroize::Zeroizing;
 
 /// The Rust block of the README compiles.
 #[cfg(all(doctest, feature = "http"))]

@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::json::{self, Malformed, Scanner, Value};
+use super::json::{self, Malformed, Value};
 use super::root::{Keys, read_key_ids, read_keys};
 use super::write::{self, Object};
-use super::{DelegatedRole, Envelope, FileMeta, RoleKeys, Targets, role};
+use super::{DelegatedRole, Envelope, FileMeta, RoleKeys, Targets};
 use crate::crypto::{KeyId, PublicKey};
 
 /// A root to be changed. Roles and keys that we do not use stay in it.
@@ -133,7 +133,8 @@ impl TargetMeta {
         for (algorithm, value) in members.get("hashes").map("hashes")? {
             hashes.insert(algorithm.clone().into_owned(), value.bytes("hash")?);
         }
-        let custom = raw_members(&canonical)?.get("custom").and_then(|span| canonical.get(span.clone()));
+        let custom =
+            json::raw_members(&canonical)?.get("custom").and_then(|span| canonical.get(span.clone()));
         let custom = custom.filter(|raw| *raw != b"null").map(<[u8]>::to_vec);
         Ok(Self { length, hashes, custom })
     }
@@ -152,18 +153,6 @@ impl TargetMeta {
         object.number("length", i64::try_from(self.length).unwrap_or(i64::MAX));
         object.end();
     }
-}
-
-/// Where the values of an object's members stand in a canonical text.
-fn raw_members(canonical: &[u8]) -> Result<BTreeMap<String, Range<usize>>, Malformed> {
-    let mut members = BTreeMap::new();
-    let mut scanner = Scanner::canonical(canonical);
-    scanner.object(|scanner, key| {
-        let name = json::text(scanner.slice(&key))?.into_owned();
-        members.insert(name, scanner.value()?);
-        Ok(())
-    })?;
-    Ok(members)
 }
 
 /// A targets or delegation file to be changed. Its targets stay bytes.
@@ -288,7 +277,7 @@ impl TargetsDraft {
 
 /// A target as Notary writes it after reading it: without what it does not know.
 pub(super) fn known_members(canonical: &[u8]) -> Vec<u8> {
-    let members = raw_members(canonical).unwrap_or_default();
+    let members = json::raw_members(canonical).unwrap_or_default();
     let raw = |name| members.get(name).and_then(|span: &Range<usize>| canonical.get(span.clone()));
     let mut out = Vec::with_capacity(canonical.len());
     let mut object = Object::new(&mut out);
@@ -324,6 +313,7 @@ pub(crate) fn write_snapshot(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::role;
 
     const SHA256: &str = "WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=";
 

@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::excerpt;
@@ -24,7 +25,7 @@ pub const MAX_DEPTH: u32 = 64;
 const MAX_VALUES: u32 = 1 << 18;
 
 /// Largest integer that Go reads without loss: it goes through a double.
-const MAX_INTEGER: u64 = 1 << 53;
+pub(crate) const MAX_INTEGER: u64 = 1 << 53;
 
 /// Most characters of a complaint, which may quote the text.
 const MAX_EVIDENCE: usize = 300;
@@ -651,6 +652,18 @@ fn fold(name: &str) -> impl Iterator<Item = char> + '_ {
         '\u{212a}' => 'k',
         other => other.to_ascii_lowercase(),
     })
+}
+
+/// Where the values of an object's members stand in a canonical text.
+pub(crate) fn raw_members(canonical: &[u8]) -> Result<BTreeMap<String, Range<usize>>> {
+    let mut members = BTreeMap::new();
+    let mut scanner = Scanner::canonical(canonical);
+    scanner.object(|scanner, key| {
+        let name = text(scanner.slice(&key))?.into_owned();
+        members.insert(name, scanner.value()?);
+        Ok(())
+    })?;
+    Ok(members)
 }
 
 pub(crate) fn text(content: &[u8]) -> Result<Cow<'_, str>> {

@@ -16,11 +16,12 @@ mod write;
 pub(crate) use draft::write_snapshot;
 pub use draft::{RootDraft, TargetMeta, TargetsDraft};
 pub use envelope::{Envelope, Signature};
+pub(crate) use root::read_key;
 pub use root::{MAX_ROLE_KEYS, RoleKeys, Root};
 pub(crate) use snapshot::hex;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{DelegatedRole, Target, Targets};
-pub(crate) use time::format as format_time;
+pub(crate) use time::{format as format_time, parse as parse_time};
 pub use write::write_file;
 pub(crate) use write::{Object, write_key};
 

@@ -111,16 +111,18 @@ impl RoleKeys {
 pub(super) fn read_keys(value: &Value<'_>) -> Result<Keys, Malformed> {
     let mut keys = Keys::new();
     for (id, value) in value.map("keys")? {
-        let members = value.members("key", &["keytype", "keyval"])?;
-        let keyval = members.get("keyval").members("keyval", &["public", "private"])?;
-        keyval.get("private").bytes("private")?;
-        let key = PublicKey::new(
-            KeyType::from(members.get("keytype").text("keytype")?),
-            keyval.get("public").bytes("public")?,
-        );
-        keys.insert(KeyId::from_listed(id), Arc::new(key));
+        keys.insert(KeyId::from_listed(id), Arc::new(read_key(value)?));
     }
     Ok(keys)
+}
+
+/// A key as files, servers and changes have it.
+pub(crate) fn read_key(value: &Value<'_>) -> Result<PublicKey, Malformed> {
+    let members = value.members("key", &["keytype", "keyval"])?;
+    let keyval = members.get("keyval").members("keyval", &["public", "private"])?;
+    keyval.get("private").bytes("private")?;
+    let key_type = KeyType::from(members.get("keytype").text("keytype")?);
+    Ok(PublicKey::new(key_type, keyval.get("public").bytes("public")?))
 }
 
 pub(super) fn read_key_ids(value: &Value<'_>) -> Result<Vec<KeyId>, Malformed> {

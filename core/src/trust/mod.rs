@@ -13,7 +13,7 @@ mod policy;
 mod resolve;
 mod root;
 mod set;
-mod signatures;
+pub(crate) mod signatures;
 
 pub use pinning::Pinning;
 pub use policy::{Lookup, Policy, Rule};

@@ -111,6 +111,11 @@ impl TrustedRoot {
         &self.gun
     }
 
+    /// The file around it.
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
     /// The bytes of the file.
     pub fn file(&self) -> &Bytes {
         self.envelope.file()

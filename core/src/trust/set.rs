@@ -25,6 +25,8 @@ pub struct TrustedSet {
     pub(super) targets: BTreeMap<String, Delegation>,
     /// Delegations that are declared but do not count, and why.
     excluded: BTreeMap<String, Error>,
+    /// What those of them say whose form was right.
+    unusable: BTreeMap<String, Arc<Targets>>,
     /// The root that a correctly signed snapshot names, if it is not the loaded one.
     expected_root: Option<FileMeta>,
     /// Roles still to load, the next one last.
@@ -48,6 +50,7 @@ impl TrustedSet {
             snapshot: None,
             targets: BTreeMap::new(),
             excluded: BTreeMap::new(),
+            unusable: BTreeMap::new(),
             expected_root: None,
             pending: vec![role::TARGETS.to_owned()],
             seen: 1,
@@ -150,11 +153,13 @@ impl TrustedSet {
         let Some(name) = self.pending.last().cloned() else {
             return Err(Error::Internal { reason: "no role is pending".into() });
         };
-        match self.check_role(&name, file.into(), floor, now) {
-            Ok(targets) => self.admit(name, targets),
+        let (targets, result) = self.check_role(&name, file.into(), floor, now)?;
+        match result {
+            Ok(()) => self.admit(name, targets),
             Err(error) if name != role::TARGETS && may_be_set_aside(&error) => {
                 log::warn!("{error}; the delegation does not count");
                 self.pending.pop();
+                self.unusable.insert(name.clone(), Arc::new(targets));
                 self.excluded.insert(name, error);
                 Ok(())
             }
@@ -162,7 +167,14 @@ impl TrustedSet {
         }
     }
 
-    fn check_role(&self, name: &str, file: Bytes, floor: Option<i64>, now: SystemTime) -> Result<Targets> {
+    /// The content of a file of the right form, and whether it counts.
+    fn check_role(
+        &self,
+        name: &str,
+        file: Bytes,
+        floor: Option<i64>,
+        now: SystemTime,
+    ) -> Result<(Targets, Result<()>)> {
         let check = Check { gun: self.gun(), role: name, now };
         check.sum(self.source(name), &file)?;
         let envelope = check.read(file, "Targets")?;
@@ -174,11 +186,9 @@ impl TrustedSet {
         }
         let targets = check.form(Targets::read(name, envelope))?;
         check.not_older(&targets.common, floor)?;
-        if is_delegation {
-            check.signatures(targets.envelope(), keys)?;
-        }
-        check.not_expired(&targets.common)?;
-        Ok(targets)
+        let signed = if is_delegation { check.signatures(targets.envelope(), keys) } else { Ok(()) };
+        let counts = signed.and_then(|()| check.not_expired(&targets.common));
+        Ok((targets, counts))
     }
 
     fn admit(&mut self, name: String, targets: Targets) -> Result<()> {
@@ -259,6 +269,20 @@ impl TrustedSet {
     /// The content of a targets or delegation file, if the role is loaded.
     pub fn targets(&self, name: &str) -> Option<&Targets> {
         self.targets.get(name).map(|delegation| delegation.targets.as_ref())
+    }
+
+    /// As [`TrustedSet::targets`], to be kept.
+    pub(crate) fn shared_targets(&self, name: &str) -> Option<Arc<Targets>> {
+        self.targets.get(name).map(|delegation| Arc::clone(&delegation.targets))
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref().map(|(snapshot, _)| snapshot)
+    }
+
+    /// The content of delegations that do not count: only to be signed anew.
+    pub(crate) fn unusable(&self) -> impl Iterator<Item = (&str, Arc<Targets>)> {
+        self.unusable.iter().map(|(name, targets)| (name.as_str(), Arc::clone(targets)))
     }
 
     /// Why a declared delegation does not count.

@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::metadata::Envelope;
 
 /// Checks that `threshold` distinct keys out of `keys` signed the file.
-pub(super) fn verify(
+pub(crate) fn verify(
     envelope: &Envelope,
     keys: &[(KeyId, Arc<PublicKey>)],
     threshold: u32,

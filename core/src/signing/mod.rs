@@ -1,0 +1,17 @@
+//! Making trust data, without I/O: changes go in, files to upload come out.
+//!
+//! A [`Draft`] begins with what is trusted of a repository, or with nothing.
+//! [`Change`]s, the entries of Notary's changelist, are applied to it one after
+//! the other. What then has to be signed is one [`Unsigned`] for each role, and
+//! signatures by enough of the role's keys make it a [`SignedFile`]. A
+//! [`Proposal`] carries signatures between people of whom nobody has all keys.
+
+mod change;
+mod draft;
+mod proposal;
+mod sign;
+
+pub use change::Change;
+pub use draft::{Draft, Lifetimes};
+pub use proposal::Proposal;
+pub use sign::{SignedFile, SignerSource, Unsigned, sign};
