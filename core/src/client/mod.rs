@@ -1,26 +1,47 @@
-//! The operations people call: verify a tag, many tags, look at a repository.
+//! The operations people call: verify a tag, many tags, look at a repository,
+//! keep keys.
 
 mod cache;
 mod config;
+mod edit;
 mod image;
+mod init;
 mod inspect;
+mod keyring;
+mod keys;
 mod memory;
+mod operations;
 mod pass;
+mod passphrase;
+mod publication;
+mod publish;
+mod salvage;
+mod steps;
 mod update;
+mod upkeep;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use config::ClientBuilder;
+pub use edit::{Edit, Rotation, Target};
 pub use image::VerifiedImage;
+pub use init::Init;
 pub use inspect::{Inspection, SignedTag, Signer, SignerKey, inspections_to_json};
+pub use keys::{GeneratedKey, KeyInfo, KeySelection};
+pub use operations::Delegation;
+pub use passphrase::{PassphraseRequest, PassphraseSource};
+pub use publication::{ChangeSummary, Publication};
+pub use upkeep::Expiry;
 
+use crate::crypto;
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::remote::Remotes;
-use crate::store::Store;
-use crate::trust::{Pinning, Policy, TrustedSet};
+use crate::signing::Lifetimes;
+use crate::store::{KeyStore, Store};
+use crate::trust::{Expiry as RootExpiry, Pinning, Policy, TrustedSet};
 use memory::{Memory, Slot};
 use update::Updated;
 
@@ -31,6 +52,11 @@ use update::Updated;
 /// together with Docker's own.
 pub struct Client {
     store: Store,
+    keys: KeyStore,
+    signers: Vec<Arc<dyn crypto::Signer>>,
+    passphrases: PassphraseSource,
+    lifetimes: Lifetimes,
+    snapshot_local: bool,
     remotes: Remotes,
     pinning: Pinning,
     policy: Policy,
@@ -140,23 +166,57 @@ impl Client {
         let asked = Instant::now();
         // Not before the wait: what expired meanwhile is expired.
         let now = (self.clock)();
-        let updated = self.remotes.server_for(reference.registry()).and_then(|remote| {
-            let update = update::Update {
-                gun: reference.gun(),
-                store: &self.store,
-                remote: &remote,
-                pins: &self.pinning,
-                now,
-                deadline,
-                require_fresh: self.require_fresh,
-            };
-            update.run(slot.current().map(|known| known.set).as_ref())
-        });
+        let known = slot.current().map(|known| known.set);
+        let updated = self.update(reference, now, deadline, self.require_fresh, RootExpiry::Enforced, known);
         match &updated {
             Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set, asked),
             _ => self.memory.forget_if_empty(reference.gun(), &slot),
         }
         updated.map(|Updated { set, fresh }| Trusted { expires: set.valid_until(), set, fresh })
+    }
+
+    fn update(
+        &self,
+        reference: &Reference,
+        now: SystemTime,
+        deadline: Instant,
+        require_fresh: bool,
+        expiry: RootExpiry,
+        known: Option<Arc<TrustedSet>>,
+    ) -> Result<Updated> {
+        let remote = self.remotes.server_for(reference.registry())?;
+        let update = update::Update {
+            gun: reference.gun(),
+            store: &self.store,
+            remote: &remote,
+            pins: &self.pinning,
+            now,
+            deadline,
+            require_fresh,
+            expiry,
+        };
+        update.run(known.as_ref())
+    }
+
+    /// What is published, for whoever publishes on top of it. What is expired
+    /// can be asked for too, but is never remembered.
+    fn current(
+        &self,
+        reference: &Reference,
+        require_fresh: bool,
+        expiry: RootExpiry,
+    ) -> Result<Arc<TrustedSet>> {
+        let slot = self.memory.slot(reference.gun());
+        let _turn = slot.update.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = Instant::now();
+        let now = (self.clock)();
+        let deadline = asked + self.timeout;
+        let known = slot.current().map(|known| known.set);
+        let updated = self.update(reference, now, deadline, require_fresh, expiry, known)?;
+        if updated.fresh && expiry == RootExpiry::Enforced {
+            self.memory.remember(&slot, &updated.set, asked);
+        }
+        Ok(updated.set)
     }
 }
 

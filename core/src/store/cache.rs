@@ -94,8 +94,13 @@ impl Store {
         Ok(Committed::Stored)
     }
 
+    /// Where all of one repository's files are.
+    pub(super) fn directory(&self, gun: &str) -> Result<PathBuf> {
+        Ok(self.tuf.join(checked(gun)?))
+    }
+
     fn repository(&self, gun: &str) -> Result<Repository> {
-        let directory = self.tuf.join(checked(gun)?);
+        let directory = self.directory(gun)?;
         Ok(Repository { metadata: directory.join("metadata"), private: directory.join(".tagtrust") })
     }
 }
@@ -244,7 +249,8 @@ fn move_into(from: &Path, to: &Path) -> Result<()> {
     disk::sync_dir(to)
 }
 
-fn open(path: &Path) -> Result<Option<File>> {
+/// Opens a regular file, if it is there.
+pub(super) fn open(path: &Path) -> Result<Option<File>> {
     match fs::metadata(path) {
         // Opening a named pipe would wait for its writer.
         Ok(metadata) if !metadata.is_file() => return Err(in_the_way(path)),
@@ -300,14 +306,19 @@ fn file_of(role: &str) -> Result<PathBuf> {
 /// GUNs and roles were checked where they came from; here nothing may leave
 /// the repository's directory even if they were not.
 fn checked(name: &str) -> Result<&str> {
-    let is_plain = |component: &str| {
-        !component.is_empty()
-            && !component.starts_with('.')
-            && !component.contains(|c: char| c.is_control() || c == '\\')
-    };
-    if name.split('/').all(is_plain) {
+    if is_plain(name) {
         Ok(name)
     } else {
         Err(Error::Internal { reason: format!("{name:?} names no repository or role, and so no file") })
     }
+}
+
+/// Whether a name, components between slashes, stays below the directory that
+/// it is joined to, and away from our own files.
+pub(crate) fn is_plain(name: &str) -> bool {
+    name.split('/').all(|component| {
+        !component.is_empty()
+            && !component.starts_with('.')
+            && !component.contains(|c: char| c.is_control() || c == '\\')
+    })
 }

@@ -13,9 +13,24 @@ pub(super) fn create_dir(path: &Path) -> Result<()> {
     change(path, "cannot be created", || DirBuilder::new().recursive(true).mode(0o700).create(path))
 }
 
+/// [`create_dir`], and waits until the disk has the names of what was missing.
+pub(super) fn create_dir_synced(path: &Path) -> Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|d| *d != Path::new("") && !d.exists()).collect();
+    create_dir(path)?;
+    missing.into_iter().try_for_each(sync_parent)
+}
+
 /// Removes a directory and all in it; that there is none is fine.
 pub(super) fn remove_dir(path: &Path) -> Result<()> {
     change(path, "cannot be removed", || match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    })
+}
+
+/// Removes a file; that there is none is fine.
+pub(super) fn remove_file(path: &Path) -> Result<()> {
+    change(path, "cannot be removed", || match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result,
     })
@@ -38,6 +53,15 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
 /// Waits until the disk has the names in a directory.
 pub(super) fn sync_dir(path: &Path) -> Result<()> {
     change(path, "cannot be written", || File::open(path)?.sync_all())
+}
+
+/// Waits until the disk has the name of a file or directory, or that it is gone.
+pub(super) fn sync_parent(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(parent) if parent == Path::new("") => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
 }
 
 /// Opens a file that exists only to be locked; to read it if that is all one may.

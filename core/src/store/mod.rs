@@ -1,4 +1,5 @@
-//! What is kept on disk, in Docker's own layout and place: the metadata cache.
+//! What is kept on disk, in Docker's own layout and place: the metadata
+//! cache, private keys and staged changes.
 //!
 //! Docker and `notary` use the same files without locks, and replace a file by
 //! deleting it first. So whoever reads must bear with a file that is missing,
@@ -7,9 +8,13 @@
 //! them stored is seen as a whole or not at all, whoever is killed meanwhile.
 
 mod cache;
+mod changes;
 mod disk;
+mod keys;
 mod lock;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache::{Store, View};
+pub(crate) use cache::{Store, View, is_plain};
+pub(crate) use changes::{Changelist, StagedFile};
+pub(crate) use keys::{KeyStore, StoredKey, damaged, is_key_id};

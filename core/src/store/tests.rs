@@ -39,7 +39,7 @@ pub(super) fn fault() -> io::Result<()> {
 
 /// Runs as a process would that is killed after `changes` changes: nothing is
 /// cleaned up, but its locks are gone. True if it came to its end before.
-fn killed_after(changes: usize, work: impl FnOnce()) -> bool {
+pub(super) fn killed_after(changes: usize, work: impl FnOnce()) -> bool {
     LIFE.set(Some(changes));
     work();
     LIFE.replace(None) != Some(0)
@@ -93,7 +93,7 @@ fn seen(store: &Store) -> Option<u64> {
 }
 
 /// Every path below, with its type and mode.
-fn tree(dir: &Path) -> BTreeMap<String, u32> {
+pub(super) fn tree(dir: &Path) -> BTreeMap<String, u32> {
     let mut found = BTreeMap::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(next) = todo.pop() {
@@ -110,7 +110,7 @@ fn tree(dir: &Path) -> BTreeMap<String, u32> {
     found
 }
 
-fn store_error<T: std::fmt::Debug>(result: crate::Result<T>) -> (String, String) {
+pub(super) fn store_error<T: std::fmt::Debug>(result: crate::Result<T>) -> (String, String) {
     match result {
         Err(Error::StoreError { path, reason }) => (path, reason),
         other => panic!("{other:?}"),
