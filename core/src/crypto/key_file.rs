@@ -142,3 +142,6 @@ impl fmt::Debug for KeyFile {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
