@@ -27,6 +27,8 @@ pub(super) struct Update<'a> {
     pub(super) now: SystemTime,
     pub(super) deadline: Instant,
     pub(super) require_fresh: bool,
+    /// What is expired is ignored only by those who sign it anew; it is not cached.
+    pub(super) expiry: Expiry,
 }
 
 /// What an update leads to.
@@ -154,6 +156,9 @@ impl Update<'_> {
         root: &TrustedRoot,
         is_newer: &dyn Fn(&Stored) -> bool,
     ) {
+        if self.expiry == Expiry::Ignored {
+            return;
+        }
         let keep = |view: &View| {
             Stored::read(view).map_or(true, |stored| {
                 // From the root that was there before, the way to this one is proved.
@@ -172,7 +177,7 @@ impl Update<'_> {
             return Ok((None, Arc::new(self.newest_root(None, None)?)));
         };
         let accept = |pins, expiry| TrustedRoot::accept(self.gun, file.clone(), None, pins, expiry, self.now);
-        let refusal = match accept(Some(self.pins), Expiry::Enforced) {
+        let refusal = match accept(Some(self.pins), self.expiry) {
             Ok(root) => {
                 let root = Arc::new(root);
                 return Ok((Some(Arc::clone(&root)), root));
@@ -192,7 +197,7 @@ impl Update<'_> {
     }
 
     /// The newest root of the server; `known` must lead to it, version by version if need be.
-    fn newest_root(&self, known: Option<&TrustedRoot>, expected: Option<&FileMeta>) -> Result<TrustedRoot> {
+    pub(super) fn newest_root(&self, known: Option<&TrustedRoot>, expected: Option<&FileMeta>) -> Result<TrustedRoot> {
         let listed = expected.and_then(|expected| Some((expected.sha256_hex()?, expected.length)));
         let file = match listed {
             Some((hash, length)) => {
@@ -206,7 +211,7 @@ impl Update<'_> {
             expected.check(&file).map_err(|fault| self.tampered(role::ROOT, fault))?;
         }
         let accept = |known| {
-            TrustedRoot::accept(self.gun, file.clone(), known, Some(self.pins), Expiry::Enforced, self.now)
+            TrustedRoot::accept(self.gun, file.clone(), known, Some(self.pins), self.expiry, self.now)
         };
         let Some(known) = known else { return accept(None) };
         match accept(Some(known)) {
@@ -249,6 +254,14 @@ impl Update<'_> {
         Ok(current)
     }
 
+    /// The moment at which files must not have expired.
+    pub(super) fn moment(&self) -> SystemTime {
+        match self.expiry {
+            Expiry::Enforced => self.now,
+            Expiry::Ignored => SystemTime::UNIX_EPOCH,
+        }
+    }
+
     fn timestamp(&self) -> Result<Bytes, Failure> {
         self.get("timestamp.json", MAX_TIMESTAMP_BYTES)
     }
@@ -280,9 +293,10 @@ impl Update<'_> {
         match failure {
             Failure::NotFound => Error::NoTrustData { gun: self.gun.into(), server: url },
             Failure::TooLarge => self.tampered(name, Fault::TooLarge { limit }),
-            Failure::Rejected => Error::Unreachable { url, reason: "the server rejected the request".into() },
             Failure::Unauthorized(reason) => Error::Unauthorized { url, reason },
-            Failure::Unreachable { reason, .. } => Error::Unreachable { url, reason },
+            Failure::Refused { reason, .. } | Failure::Unreachable { reason, .. } => {
+                Error::Unreachable { url, reason }
+            }
         }
     }
 

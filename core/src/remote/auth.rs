@@ -141,29 +141,19 @@ impl Auth {
         let asked = if let Ok(Credentials::IdentityToken(_)) = &credentials {
             http.send(&Request {
                 method: Method::POST,
-                url: realm,
-                authorization,
                 body: Some(("application/x-www-form-urlencoded", form.as_bytes())),
-                limit: MAX_TOKEN_ANSWER,
-                deadline,
+                ..Request::get(realm, MAX_TOKEN_ANSWER, deadline)
             })
         } else {
             let joint = if realm.query().is_some() { '&' } else { '?' };
             let url = format!("{realm}{joint}{form}")
                 .parse()
                 .map_err(|_| Failure::unusable(format!("{server} has an unusable URL"), None))?;
-            http.send(&Request {
-                method: Method::GET,
-                url: &url,
-                authorization,
-                body: None,
-                limit: MAX_TOKEN_ANSWER,
-                deadline,
-            })
+            http.send(&Request { authorization, ..Request::get(&url, MAX_TOKEN_ANSWER, deadline) })
         };
         let answer = asked.map_err(|failure| match failure {
-            Failure::Unreachable { reason, answered, status } => {
-                Failure::Unreachable { reason: format!("{server}: {reason}"), answered, status }
+            Failure::Unreachable { reason, answered, status, .. } => {
+                Failure::Unreachable { reason: format!("{server}: {reason}"), answered, status, sent: false }
             }
             _ => Failure::unusable(format!("{server} sent no usable token"), None),
         })?;

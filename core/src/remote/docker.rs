@@ -38,7 +38,18 @@ pub(super) fn credentials_key(registry: &str) -> &str {
     }
 }
 
-/// The files in Docker's directory `tls/<host[:port]>`.
+/// Where the engine keeps certificates of registries.
+const ENGINE_CERTIFICATES: &str = "/etc/docker/certs.d";
+
+/// The host of a registry.
+pub(super) fn registry_host(registry: &str) -> &str {
+    match registry {
+        "docker.io" => "registry-1.docker.io",
+        other => other,
+    }
+}
+
+/// What Docker keeps for a host, in `tls/<host[:port]>` or the engine's directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct HostCertificates {
     /// `*.crt`: authorities, in addition to the system's.
@@ -47,11 +58,29 @@ pub(super) struct HostCertificates {
     pub(super) pairs: Vec<(PathBuf, PathBuf)>,
 }
 
-/// Reads the directory as Docker does, with Docker's words for a missing half.
-pub(super) fn host_certificates(config_dir: &Path, authority: &str) -> Result<HostCertificates> {
-    let dir = config_dir.join("tls").join(authority);
+impl HostCertificates {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.authorities.extend(other.authorities);
+        self.pairs.extend(other.pairs);
+    }
+}
+
+/// What the engine has for a registry, as far as we may look: it runs as root.
+pub(super) fn engine_certificates(authority: &str) -> Result<HostCertificates> {
+    let dir = Path::new(ENGINE_CERTIFICATES).join(authority);
+    match fs::read_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            log::warn!("{}: {error}; the engine's certificates are not used", dir.display());
+            Ok(HostCertificates::default())
+        }
+        _ => host_certificates(&dir),
+    }
+}
+
+/// Reads a host's directory as Docker does, with Docker's words for a missing half.
+pub(super) fn host_certificates(dir: &Path) -> Result<HostCertificates> {
     let invalid = |reason: String| Error::InvalidConfiguration { what: dir.display().to_string(), reason };
-    let mut names = match fs::read_dir(&dir) {
+    let mut names = match fs::read_dir(dir) {
         Ok(entries) => entries
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect::<io::Result<Vec<String>>>()
@@ -100,19 +129,21 @@ mod tests {
         assert_eq!(trust_server("reg.example:5000"), "https://reg.example:5000");
         assert_eq!(credentials_key("docker.io"), "https://index.docker.io/v1/");
         assert_eq!(credentials_key("reg.example:5000"), "reg.example:5000");
+        assert_eq!(registry_host("docker.io"), "registry-1.docker.io");
+        assert_eq!(registry_host("reg.example:5000"), "reg.example:5000");
     }
 
     #[test]
     fn host_certificates_are_found_by_their_extension() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(host_certificates(home.path(), "h:1").unwrap(), HostCertificates::default());
-
         let dir = home.path().join("tls/h:1");
+        assert_eq!(host_certificates(&dir).unwrap(), HostCertificates::default());
+
         fs::create_dir_all(&dir).unwrap();
         for name in ["b.crt", "a.crt", "me.cert", "me.key", "README"] {
             fs::write(dir.join(name), "").unwrap();
         }
-        let found = host_certificates(home.path(), "h:1").unwrap();
+        let found = host_certificates(&dir).unwrap();
         assert_eq!(found.authorities, [dir.join("a.crt"), dir.join("b.crt")]);
         assert_eq!(found.pairs, [(dir.join("me.cert"), dir.join("me.key"))]);
     }
@@ -127,10 +158,9 @@ mod tests {
             ("me.key", "missing client certificate me.cert for key me.key"),
         ] {
             let home = tempfile::tempdir().unwrap();
-            let dir = home.path().join("tls/h");
-            fs::create_dir_all(&dir).unwrap();
+            let dir = home.path();
             fs::write(dir.join(name), "").unwrap();
-            let error = host_certificates(home.path(), "h").unwrap_err();
+            let error = host_certificates(dir).unwrap_err();
             assert_eq!(
                 error,
                 Error::InvalidConfiguration { what: dir.display().to_string(), reason: words.into() }

@@ -4,10 +4,12 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use log::debug;
-use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use ureq::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION,
+};
 use ureq::http::{self, HeaderMap, Method, Uri};
 use ureq::tls::TlsConfig;
-use ureq::{Agent, AsSendBody, Body, Proxy};
+use ureq::{Agent, AsSendBody, Body, Proxy, SendBody};
 
 use super::connect::{NamesOnly, SharedTls};
 use super::{Failure, auth, url};
@@ -28,6 +30,9 @@ const OUTPUT_BUFFER: usize = auth::MAX_TOKEN + 1024;
 /// What is reserved before the bytes have come. Stops a server that only
 /// announces much.
 const MAX_RESERVED: u64 = 1024 * 1024;
+/// From how many bytes on a server is asked before they are sent. Go's servers
+/// read no more than this of what they refuse, and their answer would be lost.
+const ASK_BEFORE_SENDING: usize = 256 * 1024;
 /// Connections kept for threads that verify at the same time.
 const MAX_IDLE: usize = 16;
 
@@ -35,12 +40,20 @@ pub(super) struct Request<'a> {
     pub(super) method: Method,
     pub(super) url: &'a Uri,
     pub(super) authorization: Option<String>,
+    /// Which types of content are wanted; any if none is given.
+    pub(super) accept: Option<&'static str>,
     /// Content type and bytes.
-    pub(super) body: Option<(&'static str, &'a [u8])>,
+    pub(super) body: Option<(&'a str, &'a [u8])>,
     /// Most bytes of a success.
     pub(super) limit: u64,
     /// When the exchange must be over.
     pub(super) deadline: Instant,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn get(url: &'a Uri, limit: u64, deadline: Instant) -> Self {
+        Self { method: Method::GET, url, authorization: None, accept: None, body: None, limit, deadline }
+    }
 }
 
 pub(super) struct Answer {
@@ -94,10 +107,14 @@ impl Transport {
 
     fn exchange(&self, request: &Request<'_>, url: &Uri) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let result = match request.body {
+        let mut unsent = request.body.map(|(_, bytes)| bytes);
+        let mut result = match &mut unsent {
             None => self.run(request, url, ()),
-            Some((_, bytes)) => self.run(request, url, bytes),
+            Some(bytes) => self.run(request, url, SendBody::from_reader(bytes)),
         };
+        if let Err(Failure::Unreachable { sent, .. }) = &mut result {
+            *sent = unsent.is_some_and(<[u8]>::is_empty);
+        }
         let (method, url, ms) = (&request.method, url::shown(url), started.elapsed().as_millis());
         match &result {
             Ok(answer) => debug!("{method} {url}: {}, {} bytes, {ms} ms", answer.status, answer.body.len()),
@@ -115,8 +132,14 @@ impl Transport {
         if let Some(authorization) = &request.authorization {
             http = http.header(AUTHORIZATION, authorization);
         }
-        if let Some((content_type, _)) = request.body {
-            http = http.header(CONTENT_TYPE, content_type);
+        if let Some(accept) = request.accept {
+            http = http.header(ACCEPT, accept);
+        }
+        if let Some((content_type, bytes)) = request.body {
+            http = http.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, bytes.len());
+            if bytes.len() > ASK_BEFORE_SENDING {
+                http = http.header(EXPECT, "100-continue");
+            }
         }
         let http = http.body(body).map_err(|error| Failure::broken(error.to_string()))?;
         let mut configured = self.0.configure_request(http).timeout_global(Some(left));

@@ -1,4 +1,5 @@
-//! What is fetched from a trust server.
+//! What is fetched from a trust server and sent to it, and what is asked of a
+//! registry.
 //!
 //! Nothing in here decides about trust. It keeps every exchange within its
 //! time, its size and its server, and tells what came back: the bytes of a
@@ -11,34 +12,35 @@ mod auth;
 mod connect;
 mod credentials;
 mod docker;
+mod endpoint;
 mod http;
+mod multipart;
+mod refusal;
+mod registry;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trust_server;
 mod url;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use ureq::http::Method;
-use ureq::tls::{Certificate, ClientCert};
+use ureq::tls::{Certificate, ClientCert, TlsConfig};
 
-use crate::Result;
+use crate::{Error, Result};
 use auth::Auth;
 use credentials::{Credentials, Source};
 pub(crate) use docker::docker_trust_dir;
-use http::{Answer, Request, Transport};
+use endpoint::Endpoint;
+pub(crate) use registry::{Manifest, Registry};
+pub(crate) use trust_server::Remote;
 
 /// Most registries that are remembered at a time: their names are free to make up.
 const MAX_REGISTRIES: usize = 256;
-
-/// How long the first question to a server may take, as in Notary.
-const PING: Duration = Duration::from_secs(5);
 
 /// What the caller chose; everything else is as Docker has it.
 #[derive(Clone, Default)]
@@ -59,13 +61,19 @@ pub(crate) struct Settings {
     pub(crate) danger_plain_http: bool,
 }
 
-/// Why a file was not fetched.
+/// Why a file was not fetched, or a change not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// 404: the server does not have the file.
     NotFound,
-    /// 400: the server does not accept the question.
-    Rejected,
+    /// The trust server does not accept what it was sent: 400, or for a change
+    /// any status with an error that the server names.
+    Refused {
+        /// The server's name for it, such as `VERSION`; empty if it gives none.
+        code: String,
+        /// The server's code and words, or Notary's words if it gives none.
+        reason: String,
+    },
     /// The file is larger than the caller allows.
     TooLarge,
     /// 401 or 403, or the token server refused; why.
@@ -79,16 +87,19 @@ pub(crate) enum Failure {
         answered: bool,
         /// The status, if there was one.
         status: Option<u16>,
+        /// All of an upload went out, so that the server may have stored it
+        /// though no answer says so; `reason` says this too.
+        sent: bool,
     },
 }
 
 impl Failure {
     fn broken(reason: impl Into<String>) -> Self {
-        Self::Unreachable { reason: reason.into(), answered: false, status: None }
+        Self::Unreachable { reason: reason.into(), answered: false, status: None, sent: false }
     }
 
     fn unusable(reason: impl Into<String>, status: Option<u16>) -> Self {
-        Self::Unreachable { reason: reason.into(), answered: true, status }
+        Self::Unreachable { reason: reason.into(), answered: true, status, sent: false }
     }
 }
 
@@ -101,14 +112,18 @@ pub(crate) struct Remotes {
     credentials: Option<(String, String)>,
     danger_plain_http: bool,
     system_roots: tls::SystemRoots,
-    by_registry: Mutex<HashMap<String, Arc<Remote>>>,
+    trust_servers: Remembered<Remote>,
+    registries: Remembered<Registry>,
 }
+
+/// By the registry's name.
+type Remembered<T> = Mutex<HashMap<String, Arc<T>>>;
 
 impl Remotes {
     /// Checks everything that can be checked without a registry.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidConfiguration`] names the setting or the file.
+    /// [`Error::InvalidConfiguration`] names the setting or the file.
     pub(crate) fn new(settings: Settings) -> Result<Self> {
         let server = settings.server.or_else(docker::chosen_trust_server);
         Ok(Self {
@@ -122,53 +137,74 @@ impl Remotes {
             credentials: settings.credentials,
             danger_plain_http: settings.danger_plain_http,
             system_roots: tls::SystemRoots::default(),
-            by_registry: Mutex::default(),
+            trust_servers: Remembered::default(),
+            registries: Remembered::default(),
         })
     }
 
     /// The trust server of a registry (`docker.io`, `reg.example:5000`).
     ///
     /// # Errors
-    /// [`crate::Error::InvalidConfiguration`] if the registry gives no URL, or if
+    /// [`Error::InvalidConfiguration`] if the registry gives no URL, or if
     /// Docker's certificates for the server cannot be used.
     pub(crate) fn server_for(&self, registry: &str) -> Result<Arc<Remote>> {
-        let mut by_registry = self.by_registry.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(remote) = by_registry.get(registry) {
-            return Ok(Arc::clone(remote));
-        }
-        let remote = Arc::new(self.connect(registry)?);
-        if by_registry.len() >= MAX_REGISTRIES {
-            by_registry.clear();
-        }
-        by_registry.insert(registry.to_owned(), Arc::clone(&remote));
-        Ok(remote)
-    }
-
-    fn connect(&self, registry: &str) -> Result<Remote> {
-        let server = match &self.server {
-            Some(server) => server.clone(),
-            None => url::Server::parse(&docker::trust_server(registry), self.danger_plain_http)?,
-        };
-        let source = match &self.credentials {
-            Some((user, password)) => {
-                Source::Given(Credentials::Password { user: user.clone(), password: password.clone() })
-            }
-            None => Source::docker(self.config_dir.clone(), docker::credentials_key(registry)),
-        };
-        Ok(Remote {
-            http: Transport::new(self.tls_for(&server)?),
-            server,
-            auth: Auth::new(source, self.danger_plain_http),
-            pinged: AtomicBool::new(false),
+        remembered(&self.trust_servers, registry, || {
+            let server = match &self.server {
+                Some(server) => server.clone(),
+                None => url::Server::parse(&docker::trust_server(registry), self.danger_plain_http)?,
+            };
+            let tls = self.tls(&self.client_certificates(&server)?)?;
+            Ok(Remote::new(Endpoint::new(server, tls, self.auth(registry, true))))
         })
     }
 
-    /// The caller's files stand in place of what Docker keeps for the host.
-    fn tls_for(&self, server: &url::Server) -> Result<ureq::tls::TlsConfig> {
-        let kept = match &self.config_dir {
-            Some(dir) => docker::host_certificates(dir, server.authority())?,
-            None => docker::HostCertificates::default(),
+    /// The registry itself.
+    ///
+    /// # Errors
+    /// As for [`Self::server_for`].
+    pub(crate) fn registry_for(&self, registry: &str) -> Result<Arc<Registry>> {
+        remembered(&self.registries, registry, || {
+            let host = docker::registry_host(registry);
+            let https = url::Server::parse(&format!("https://{host}"), false).map_err(|_| {
+                Error::InvalidConfiguration {
+                    what: "registry".to_owned(),
+                    reason: "its name makes no valid URL".to_owned(),
+                }
+            })?;
+            // As Docker: a registry on this machine need not speak TLS.
+            let plain = url::Server::parse(&format!("http://{host}"), self.danger_plain_http).ok();
+
+            let mut kept = self.client_certificates(&https)?;
+            kept.extend(docker::engine_certificates(https.authority())?);
+            let tls = self.tls(&kept)?;
+            // What was given for a trust server elsewhere is not for every registry.
+            let is_given = self.server.as_ref().is_none_or(|server| server.host() == https.host());
+            let endpoint = |server| Endpoint::new(server, tls.clone(), self.auth(registry, is_given));
+            Ok(Registry::new(endpoint(https), plain.map(endpoint)))
+        })
+    }
+
+    /// Who we are: what the caller gave, where that is meant, else what Docker has.
+    fn auth(&self, registry: &str, is_given: bool) -> Auth {
+        let source = match &self.credentials {
+            Some((user, password)) if is_given => {
+                Source::Given(Credentials::Password { user: user.clone(), password: password.clone() })
+            }
+            _ => Source::docker(self.config_dir.clone(), docker::credentials_key(registry)),
         };
+        Auth::new(source, self.danger_plain_http)
+    }
+
+    /// What Docker's command line keeps for a server.
+    fn client_certificates(&self, server: &url::Server) -> Result<docker::HostCertificates> {
+        match &self.config_dir {
+            Some(dir) => docker::host_certificates(&dir.join("tls").join(server.authority())),
+            None => Ok(docker::HostCertificates::default()),
+        }
+    }
+
+    /// The caller's files stand in place of what Docker keeps for the host.
+    fn tls(&self, kept: &docker::HostCertificates) -> Result<TlsConfig> {
         let authorities = match &self.authorities {
             Some(exclusive) => exclusive.clone(),
             None => {
@@ -193,89 +229,15 @@ impl Remotes {
     }
 }
 
-/// One trust server, as the user of one registry. Threads share it.
-pub(crate) struct Remote {
-    server: url::Server,
-    http: Transport,
-    auth: Auth,
-    pinged: AtomicBool,
-}
-
-impl Remote {
-    /// The server's URL.
-    pub(crate) fn url(&self) -> &str {
-        self.server.as_str()
+fn remembered<T>(known: &Remembered<T>, registry: &str, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known.get(registry) {
+        return Ok(Arc::clone(found));
     }
-
-    /// Fetches a metadata file of a repository (`root.json`,
-    /// `targets/releases.<sha256>.json`) of at most `limit` bytes.
-    pub(crate) fn get(
-        &self,
-        gun: &str,
-        file: &str,
-        limit: u64,
-        deadline: Instant,
-    ) -> Result<Vec<u8>, Failure> {
-        let url = self
-            .server
-            .metadata(gun, file)
-            .parse()
-            .map_err(|_| Failure::broken("the repository's name makes no valid URL"))?;
-        let request =
-            Request { method: Method::GET, url: &url, authorization: None, body: None, limit, deadline };
-        let answer = self.authorized(request, &format!("repository:{gun}:pull"))?;
-        match answer.status {
-            200 => Ok(answer.body),
-            400 => Err(Failure::Rejected),
-            404 => Err(Failure::NotFound),
-            401 => Err(self.auth.refusal("server returned 401", deadline)),
-            403 => Err(Failure::Unauthorized("server returned 403".to_owned())),
-            status => Err(Failure::unusable(format!("server returned {status}"), Some(status))),
-        }
+    let made = Arc::new(make()?);
+    if known.len() >= MAX_REGISTRIES {
+        known.clear();
     }
-
-    /// Sends a request with whatever authorization the server asks for.
-    fn authorized(&self, mut request: Request<'_>, scope: &str) -> Result<Answer, Failure> {
-        self.ping(request.deadline);
-        request.authorization = self.auth.header(&self.http, scope, request.deadline)?;
-        let answer = self.http.send(&request)?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        // A token may have been revoked, or the ping learned nothing: once more.
-        self.auth.challenged(&answer.headers)?;
-        self.auth.forget(scope);
-        let renewed = self.auth.header(&self.http, scope, request.deadline)?;
-        if renewed.is_none() || renewed == request.authorization {
-            return Ok(answer);
-        }
-        request.authorization = renewed;
-        self.http.send(&request)
-    }
-
-    /// Asks once what authorization the server wants. Threads that come
-    /// meanwhile do not wait: a 401 tells them as well. No answer means nothing
-    /// yet, the next request will say so.
-    fn ping(&self, deadline: Instant) {
-        if self.pinged.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let Ok(url) = self.server.ping().parse() else {
-            return;
-        };
-        let request = Request {
-            method: Method::GET,
-            url: &url,
-            authorization: None,
-            body: None,
-            limit: http::MAX_ERROR_BODY,
-            deadline: deadline.min(Instant::now() + PING),
-        };
-        if let Ok(answer) = self.http.send(&request)
-            && answer.status == 401
-            && let Err(failure) = self.auth.challenged(&answer.headers)
-        {
-            log::debug!("the server's challenge is of no use: {failure:?}");
-        }
-    }
+    known.insert(registry.to_owned(), Arc::clone(&made));
+    Ok(made)
 }

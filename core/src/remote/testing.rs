@@ -120,7 +120,11 @@ impl Drop for Peer {
     }
 }
 
-fn read_request(stream: &mut impl BufRead, connection: usize) -> Option<Seen> {
+fn read_request(stream: &mut BufReader<Box<dyn Stream>>, connection: usize) -> Option<Seen> {
+    // Somebody who speaks TLS is not kept waiting.
+    if stream.fill_buf().ok()?.first() == Some(&0x16) {
+        return None;
+    }
     let mut line = String::new();
     stream.read_line(&mut line).ok()?;
     let mut seen =
@@ -132,6 +136,9 @@ fn read_request(stream: &mut impl BufRead, connection: usize) -> Option<Seen> {
             break;
         }
         seen.headers.push_str(&header);
+    }
+    if seen.header("expect") == Some("100-continue") {
+        stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
     }
     let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];

@@ -1,10 +1,14 @@
 //! Against peers on loopback, most of them hostile.
 
+mod publish;
+mod registry;
+
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -54,14 +58,14 @@ fn saying(bytes: impl Into<Vec<u8>>) -> Peer {
 
 fn broken(result: Result<Vec<u8>, Failure>) -> String {
     match result {
-        Err(Failure::Unreachable { reason, answered: false, status: None }) => reason,
+        Err(Failure::Unreachable { reason, answered: false, status: None, sent: false }) => reason,
         other => panic!("{other:?}"),
     }
 }
 
 fn unusable(result: Result<Vec<u8>, Failure>) -> (String, Option<u16>) {
     match result {
-        Err(Failure::Unreachable { reason, answered: true, status }) => (reason, status),
+        Err(Failure::Unreachable { reason, answered: true, status, sent: false }) => (reason, status),
         other => panic!("{other:?}"),
     }
 }
@@ -218,7 +222,10 @@ fn every_status_is_told_apart() {
         let length = if status == 204 || status == 304 { 0 } else { 3000 };
         get(&Peer::with(move |_| Some((status, String::new(), "x".repeat(length)))))
     };
-    assert_eq!(asked(400), Err(Failure::Rejected));
+    assert_eq!(
+        asked(400),
+        Err(Failure::Refused { code: String::new(), reason: "trust server rejected operation.".into() })
+    );
     assert_eq!(asked(404), Err(Failure::NotFound));
     assert_eq!(asked(403), Err(Failure::Unauthorized("server returned 403".into())));
     assert_eq!(
@@ -230,6 +237,21 @@ fn every_status_is_told_apart() {
     for status in [204, 206, 304, 405, 429, 500, 503] {
         assert_eq!(unusable(asked(status)), (format!("server returned {status}"), Some(status)));
     }
+}
+
+#[test]
+fn a_servers_words_are_repeated_where_it_answers_an_error() {
+    let saying = |status: u16| {
+        let error = r#"{"errors":[{"code":"CODE","message":"words\u0007"}]}"#;
+        get(&Peer::with(move |_| Some((status, String::new(), error.into()))))
+    };
+    assert_eq!(
+        saying(400),
+        Err(Failure::Refused { code: "CODE".into(), reason: "CODE: words\\u{7}".into() })
+    );
+    assert_eq!(saying(403), Err(Failure::Unauthorized("server returned 403: CODE: words\\u{7}".into())));
+    // As before: a cache may serve meanwhile.
+    assert_eq!(unusable(saying(500)), ("server returned 500: CODE: words\\u{7}".into(), Some(500)));
 }
 
 #[test]
@@ -589,6 +611,22 @@ fn loopback_is_not_asked_through_a_proxy_and_others_are() {
     assert_eq!(peer.lines(), ["GET /v2/", ROOT]);
     let asked = proxy.lines();
     assert!(!asked.is_empty() && asked.iter().all(|line| line == "CONNECT reg.example:443"), "{asked:?}");
+}
+
+#[test]
+fn only_a_registry_on_this_machine_is_asked_without_tls() {
+    let proxy = Peer::with(|_| None);
+    let url = proxy.url();
+    in_environment("asks_a_registry_elsewhere", &[("ALL_PROXY", &url), ("NO_PROXY", "not.example")]);
+    let asked = proxy.lines();
+    assert!(!asked.is_empty() && asked.iter().all(|line| line == "CONNECT reg.example:443"), "{asked:?}");
+}
+
+#[test]
+#[ignore = "runs in a process of its own, with another environment"]
+fn asks_a_registry_elsewhere() {
+    let registry = Remotes::new(settings("http://127.0.0.1:1")).unwrap().registry_for("reg.example").unwrap();
+    assert!(matches!(registry.manifest("a", "1", soon()), Err(Failure::Unreachable { .. })));
 }
 
 #[test]

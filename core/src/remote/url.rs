@@ -36,6 +36,7 @@ const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub(super) struct Server {
     text: String,
     authority: String,
+    host: String,
 }
 
 impl Server {
@@ -57,6 +58,7 @@ impl Server {
         Ok(Self {
             text: text.trim_end_matches('/').to_owned(),
             authority: uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default(),
+            host: uri.host().unwrap_or_default().to_ascii_lowercase(),
         })
     }
 
@@ -69,6 +71,10 @@ impl Server {
         &self.authority
     }
 
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     pub(super) fn ping(&self) -> String {
         format!("{}/v2/", self.text)
     }
@@ -79,6 +85,16 @@ impl Server {
             self.text,
             utf8_percent_encode(gun, IN_PATH),
             utf8_percent_encode(file, IN_PATH)
+        )
+    }
+
+    /// `reference` is a tag or a digest.
+    pub(super) fn manifest(&self, path: &str, reference: &str) -> String {
+        format!(
+            "{}/v2/{}/manifests/{}",
+            self.text,
+            utf8_percent_encode(path, IN_PATH),
+            utf8_percent_encode(reference, IN_PATH)
         )
     }
 }
