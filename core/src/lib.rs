@@ -68,8 +68,9 @@ pub mod trust;
 
 #[cfg(feature = "http")]
 pub use client::{
-    Client, ClientBuilder, GeneratedKey, Inspection, KeyInfo, KeySelection, PassphraseRequest,
-    PassphraseSource, SignedTag, Signer, SignerKey, VerifiedImage, inspections_to_json,
+    ChangeSummary, Client, ClientBuilder, Delegation, Edit, GeneratedKey, Init, Inspection, KeyInfo,
+    KeySelection, PassphraseRequest, PassphraseSource, Publication, RoleExpiry, Rotation, SignedTag, Signer,
+    SignerKey, Target, VerifiedImage, inspections_to_json,
 };
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;

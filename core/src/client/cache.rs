@@ -28,6 +28,10 @@ impl Stored {
         })
     }
 
+    pub(super) fn has_timestamp(&self) -> bool {
+        self.timestamp.is_some()
+    }
+
     /// True if the root is absent, this one, or one whose keys signed this one.
     pub(super) fn leads_to(&self, root: &TrustedRoot) -> bool {
         fn accept(gun: &str, file: &[u8], previous: Option<&TrustedRoot>) -> Result<TrustedRoot> {

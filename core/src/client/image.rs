@@ -71,7 +71,7 @@ impl VerifiedImage {
     }
 }
 
-fn sha256_of(digest: &str) -> Result<[u8; 32]> {
+pub(super) fn sha256_of(digest: &str) -> Result<[u8; 32]> {
     let invalid =
         || Error::InvalidReference { reference: digest.into(), reason: "not a sha256 digest".into() };
     let digits = digest.strip_prefix("sha256:").ok_or_else(invalid)?;

@@ -98,7 +98,7 @@ impl Client {
     /// exists, and then nothing is stored; [`Error::WrongPassphrase`] without an
     /// acceptable passphrase.
     pub fn generate_key(&self, name: &str, directory: impl AsRef<Path>) -> Result<GeneratedKey> {
-        check_name(name)?;
+        check_name("key name", name)?;
         let directory = directory.as_ref();
         if !directory.is_dir() {
             let reason = format!("public key path does not exist: \"{}\"", directory.display());
@@ -132,7 +132,7 @@ impl Client {
     pub fn load_key(&self, file: impl AsRef<Path>, name: &str) -> Result<Vec<KeyInfo>> {
         let file = file.as_ref();
         if !name.is_empty() {
-            check_name(name)?;
+            check_name("key name", name)?;
         }
         let shown = file.display();
         let pem = read_private(file)

@@ -21,6 +21,8 @@ pub(super) struct Memory {
 pub(super) struct Slot {
     /// Held by the thread that asks the server.
     pub(super) update: Mutex<()>,
+    /// Held by the thread that publishes.
+    pub(super) publishing: Mutex<()>,
     known: Mutex<Option<Known>>,
 }
 
@@ -57,6 +59,11 @@ impl Memory {
         if slot.current().is_none() {
             self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(gun);
         }
+    }
+
+    /// Forgets a repository.
+    pub(super) fn forget(&self, gun: &str) {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(gun);
     }
 
     /// Forgets the repositories that were not confirmed for longest.

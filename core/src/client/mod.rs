@@ -33,7 +33,7 @@ pub use keys::{GeneratedKey, KeyInfo, KeySelection};
 pub use operations::Delegation;
 pub use passphrase::{PassphraseRequest, PassphraseSource};
 pub use publication::{ChangeSummary, Publication};
-pub use upkeep::Expiry;
+pub use upkeep::RoleExpiry;
 
 use crate::crypto;
 use crate::error::Result;
@@ -41,7 +41,7 @@ use crate::reference::Reference;
 use crate::remote::Remotes;
 use crate::signing::Lifetimes;
 use crate::store::{KeyStore, Store};
-use crate::trust::{Expiry as RootExpiry, Pinning, Policy, TrustedSet};
+use crate::trust::{Expiry, Pinning, Policy, TrustedSet};
 use memory::{Memory, Slot};
 use update::Updated;
 
@@ -167,7 +167,7 @@ impl Client {
         // Not before the wait: what expired meanwhile is expired.
         let now = (self.clock)();
         let known = slot.current().map(|known| known.set);
-        let updated = self.update(reference, now, deadline, self.require_fresh, RootExpiry::Enforced, known);
+        let updated = self.update(reference, now, deadline, self.require_fresh, Expiry::Enforced, known);
         match &updated {
             Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set, asked),
             _ => self.memory.forget_if_empty(reference.gun(), &slot),
@@ -181,7 +181,7 @@ impl Client {
         now: SystemTime,
         deadline: Instant,
         require_fresh: bool,
-        expiry: RootExpiry,
+        expiry: Expiry,
         known: Option<Arc<TrustedSet>>,
     ) -> Result<Updated> {
         let remote = self.remotes.server_for(reference.registry())?;
@@ -200,12 +200,7 @@ impl Client {
 
     /// What is published, for whoever publishes on top of it. What is expired
     /// can be asked for too, but is never remembered.
-    fn current(
-        &self,
-        reference: &Reference,
-        require_fresh: bool,
-        expiry: RootExpiry,
-    ) -> Result<Arc<TrustedSet>> {
+    fn current(&self, reference: &Reference, require_fresh: bool, expiry: Expiry) -> Result<Arc<TrustedSet>> {
         let slot = self.memory.slot(reference.gun());
         let _turn = slot.update.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = Instant::now();
@@ -213,7 +208,7 @@ impl Client {
         let deadline = asked + self.timeout;
         let known = slot.current().map(|known| known.set);
         let updated = self.update(reference, now, deadline, require_fresh, expiry, known)?;
-        if updated.fresh && expiry == RootExpiry::Enforced {
+        if updated.fresh && expiry == Expiry::Enforced {
             self.memory.remember(&slot, &updated.set, asked);
         }
         Ok(updated.set)

@@ -32,7 +32,7 @@ impl<'a> Pass<'a> {
         self.bytes = 0;
         let is_new = self.cache.file(role::TIMESTAMP).as_ref() != Some(&timestamp);
         let floor = if is_new { self.floor(role::TIMESTAMP) } else { None };
-        set.add_timestamp(timestamp, floor, self.update.now)?;
+        set.add_timestamp(timestamp, floor, self.update.moment())?;
         if is_new {
             self.downloaded.insert(role::TIMESTAMP.to_owned());
         }
@@ -57,7 +57,7 @@ impl<'a> Pass<'a> {
     /// Adds a file that `source` describes: the cached one if it is that, else the server's.
     fn add(&mut self, set: &mut TrustedSet, name: &str, source: Option<FileMeta>) -> Result<()> {
         let source = source.ok_or_else(|| self.update.tampered(name, Fault::Missing))?;
-        let now = self.update.now;
+        let now = self.update.moment();
         let apply = |set: &mut TrustedSet, file, floor| match name {
             role::SNAPSHOT => set.add_snapshot(file, floor, now),
             _ => set.add_role(file, floor, now),

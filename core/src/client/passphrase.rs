@@ -119,3 +119,115 @@ fn variable(role: &str) -> &'static str {
         _ => "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const ROLE: &str = "alice";
+    const VARIABLE: &str = "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE";
+
+    /// A source that gives these answers, and what it was asked.
+    fn source(answers: &[&str]) -> (PassphraseSource, Arc<Mutex<Vec<(String, String, bool, u32)>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let answers: Vec<_> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+        let log = asked.clone();
+        let source = move |request: &PassphraseRequest<'_>| {
+            let PassphraseRequest { key_id, role, create, attempt } = *request;
+            log.lock().unwrap().push((key_id.to_owned(), role.to_owned(), create, attempt));
+            answers.get(attempt as usize).cloned().map(Zeroizing::new)
+        };
+        (Arc::new(source), asked)
+    }
+
+    fn attempts(asked: &Mutex<Vec<(String, String, bool, u32)>>, create: bool) -> Vec<u32> {
+        let check = |(id, role, created, attempt): &(String, String, bool, u32)| {
+            assert_eq!((id.as_str(), role.as_str(), *created), ("id", ROLE, create));
+            *attempt
+        };
+        asked.lock().unwrap().iter().map(check).collect()
+    }
+
+    fn reason(error: &Error) -> &str {
+        match error {
+            Error::WrongPassphrase { key_id, role, reason } => {
+                assert_eq!((key_id.as_str(), role.as_str()), ("id", ROLE));
+                reason
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn key_file() -> KeyFile {
+        KeyFile::encrypt(&PrivateKey::generate_p256().unwrap(), "password", ROLE, None).unwrap()
+    }
+
+    fn no_damage(fault: &str) -> Error {
+        panic!("{fault}")
+    }
+
+    #[test]
+    fn a_new_passphrase_that_is_too_short_is_asked_for_again() {
+        let (source, asked) = source(&["short", "1234567", "12345678"]);
+        assert_eq!(*choose(&source, "id", ROLE).unwrap(), "12345678");
+        assert_eq!(attempts(&asked, true), [0, 1, 2]);
+    }
+
+    #[test]
+    fn too_many_short_passphrases_are_refused_in_dockers_words() {
+        let short: Vec<_> = (0..20).map(|n| format!("short{n}")).collect();
+        let (source, asked) = source(&short.iter().map(String::as_str).collect::<Vec<_>>());
+        let error = choose(&source, "id", ROLE).unwrap_err();
+        let reason = reason(&error);
+        assert!(reason.contains("maximum number of passphrase attempts exceeded"), "{reason}");
+        assert!(reason.contains(TOO_SHORT.trim_end_matches('.')), "{reason}");
+        assert!(reason.contains(VARIABLE) && reason.contains("callback"), "{reason}");
+        assert!(!reason.contains("short1"), "{reason}");
+        assert_eq!(attempts(&asked, true).len(), 12);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_change_is_not_asked_for_forever() {
+        let (same, asked) = source(&["short"; 20]);
+        choose(&same, "id", ROLE).unwrap_err();
+        assert_eq!(attempts(&asked, true), [0, 1]);
+        let (same, asked) = source(&["wrong password"; 20]);
+        decrypt(&same, &key_file(), "id", ROLE, no_damage).unwrap_err();
+        assert_eq!(attempts(&asked, false), [0, 1]);
+    }
+
+    #[test]
+    fn who_has_no_passphrase_is_told_which_variable_would_do() {
+        let (none, _) = source(&[]);
+        let error = choose(&none, "id", ROLE).unwrap_err();
+        assert!(reason(&error).contains("maximum number of passphrase attempts exceeded"), "{error}");
+        assert!(reason(&error).contains(VARIABLE), "{error}");
+        let error = decrypt(&none, &key_file(), "id", ROLE, no_damage).unwrap_err();
+        assert!(reason(&error).contains("password invalid, operation has failed."), "{error}");
+        assert!(reason(&error).contains(VARIABLE), "{error}");
+        let error = choose(&none, "id", role::ROOT).unwrap_err();
+        assert!(error.to_string().contains("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_asked_for_again_and_four_are_enough() {
+        let file = key_file();
+        let (third, asked) = source(&["a", "b", "password"]);
+        decrypt(&third, &file, "id", ROLE, no_damage).unwrap();
+        assert_eq!(attempts(&asked, false), [0, 1, 2]);
+        let (fifth, asked) = source(&["a", "b", "c", "d", "password"]);
+        let error = decrypt(&fifth, &file, "id", ROLE, no_damage).unwrap_err();
+        assert!(reason(&error).contains("password invalid, operation has failed."), "{error}");
+        assert_eq!(attempts(&asked, false).len(), 4);
+    }
+
+    #[test]
+    fn nobody_is_asked_for_the_passphrase_of_a_key_in_the_clear() {
+        let file = KeyFile::encrypt(&PrivateKey::generate_p256().unwrap(), "", ROLE, None).unwrap();
+        let (none, asked) = source(&["password"]);
+        decrypt(&none, &file, "id", ROLE, no_damage).unwrap();
+        assert_eq!(attempts(&asked, false), [0; 0]);
+    }
+}

@@ -197,7 +197,11 @@ impl Update<'_> {
     }
 
     /// The newest root of the server; `known` must lead to it, version by version if need be.
-    pub(super) fn newest_root(&self, known: Option<&TrustedRoot>, expected: Option<&FileMeta>) -> Result<TrustedRoot> {
+    pub(super) fn newest_root(
+        &self,
+        known: Option<&TrustedRoot>,
+        expected: Option<&FileMeta>,
+    ) -> Result<TrustedRoot> {
         let listed = expected.and_then(|expected| Some((expected.sha256_hex()?, expected.length)));
         let file = match listed {
             Some((hash, length)) => {

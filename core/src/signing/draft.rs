@@ -43,9 +43,19 @@ impl Lifetimes {
         set.copied().unwrap_or(Duration::from_secs(days * 86_400))
     }
 
-    /// The names that were set.
-    pub fn roles(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// Refuses names of roles whose files are not signed here.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfiguration`].
+    pub fn check(&self) -> Result<()> {
+        let known = [role::ROOT, role::TARGETS, role::SNAPSHOT, "delegations"];
+        match self.0.keys().find(|name| !known.contains(&name.as_str()) && !role::is_delegation(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::InvalidConfiguration {
+                what: format!("expiry of {:?}", excerpt(name, 64)),
+                reason: "it can be set for root, targets, snapshot, delegations, or one delegation".into(),
+            }),
+        }
     }
 
     /// When files signed at a moment expire, in whole seconds.
@@ -214,6 +224,23 @@ impl Draft {
     /// The names of `targets` and the delegations that have a file.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.targets.keys().map(String::as_str)
+    }
+
+    /// Whether any role may be signed by a key, by its canonical ID.
+    pub fn uses(&self, canonical: &KeyId) -> bool {
+        let base = [role::ROOT, role::TARGETS, role::SNAPSHOT, role::TIMESTAMP].into_iter();
+        let base = base.filter_map(|name| self.root.role(name).ok());
+        let delegated = self.all_delegations().into_iter().map(|declared| declared.keys.clone());
+        base.chain(delegated)
+            .flat_map(|keys| keys.keys)
+            .any(|(_, key)| key.canonical_id().as_ref() == Some(canonical))
+    }
+
+    /// As a repository that is to be published later: its targets begin with
+    /// version 1, which never leaves this machine.
+    pub(crate) fn unpublished_first(mut self) -> Self {
+        self.initial = false;
+        self
     }
 
     /// The prefixes of names that a role may sign.

@@ -54,6 +54,14 @@ pub struct SignedFile {
     pub file: Bytes,
 }
 
+impl SignedFile {
+    /// What a file would be, without its bytes.
+    pub(crate) fn planned(unsigned: &Unsigned, key_ids: Vec<String>) -> Self {
+        let (role, version) = (unsigned.role.clone(), unsigned.version);
+        Self { role, version, expires: format_time(unsigned.expires), key_ids, file: Bytes::new() }
+    }
+}
+
 /// Signs with every key of the role that `signer_of` has. `others` are
 /// signatures that somebody else made over the same content.
 ///

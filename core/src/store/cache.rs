@@ -95,6 +95,26 @@ impl Store {
     }
 
     /// Where all of one repository's files are.
+    /// Removes what is cached and staged of a repository. Repositories whose
+    /// names begin with its name and a slash are below it, and stay.
+    pub(crate) fn remove(&self, gun: &str) -> Result<()> {
+        let directory = self.directory(gun)?;
+        let repository = self.repository(gun)?;
+        if !repository.exists()? && !directory.join("changelist").is_dir() {
+            return Ok(());
+        }
+        let lock = Lock::acquire(&repository.private, Kind::Exclusive)?;
+        // First what counts: a death in between leaves nothing that looks whole.
+        for part in [&repository.commit(), &repository.metadata, &directory.join("changelist")] {
+            disk::remove_dir(part)?;
+        }
+        disk::remove_dir(&repository.private)?;
+        drop(lock);
+        // Empty unless there are others below it.
+        let _ = fs::remove_dir(&directory);
+        Ok(())
+    }
+
     pub(super) fn directory(&self, gun: &str) -> Result<PathBuf> {
         Ok(self.tuf.join(checked(gun)?))
     }

@@ -8,7 +8,7 @@
 //! Notary reads every file in `changelist`, whatever its name, in the order of
 //! the names. So files are written elsewhere and come to their place complete.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -50,11 +50,16 @@ impl Store {
 }
 
 impl Changelist {
+    /// Where a change is.
+    pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// All changes, in the order in which they apply.
     pub(crate) fn list(&self) -> Result<Vec<StagedFile>> {
         let read = |name: OsString| {
             // Somebody else may have published or removed it meanwhile.
-            let content = read(&self.directory.join(&name))?;
+            let content = read(&self.path(&name))?;
             Ok(content.map(|content| StagedFile { name, content }))
         };
         self.names()?.into_iter().filter_map(|name| read(name).transpose()).collect()
@@ -96,7 +101,7 @@ impl Changelist {
             if Path::new(name).file_name() != Some(name) {
                 return Err(Error::Internal { reason: format!("{name:?} names no file of a changelist") });
             }
-            disk::remove_file(&self.directory.join(name))?;
+            disk::remove_file(&self.path(name))?;
         }
         disk::sync_dir(&self.directory)
     }
@@ -113,7 +118,7 @@ impl Changelist {
         };
         let next = now.max(last + 1);
         if next.to_string().len() > DIGITS {
-            let path = self.directory.join(name);
+            let path = self.path(&name);
             let reason = "nothing can be staged after its time; publish or remove it first";
             return Err(Error::StoreError { path: path.display().to_string(), reason: reason.into() });
         }

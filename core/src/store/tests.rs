@@ -208,6 +208,33 @@ fn a_commit_leaves_other_files_alone() {
 }
 
 #[test]
+fn a_removed_repository_leaves_nothing_and_its_neighbours_stay() {
+    let (dir, store) = trust_dir();
+    let below = format!("{GUN}/sub");
+    fs::create_dir_all(dir.path().join("trust/tuf")).unwrap();
+    for with_neighbour in [false, true] {
+        if with_neighbour {
+            store.commit(&below, &[("root", b"r")], &|_| false).unwrap();
+        }
+        let neighbour = tree(&dir.path().join("trust/tuf"));
+        store_set(&store, 1);
+        store.changelist(GUN).unwrap().append(&[b"staged".to_vec()], std::time::SystemTime::now()).unwrap();
+        store.remove(GUN).unwrap();
+        assert_eq!(seen(&store), None);
+        if with_neighbour {
+            assert_eq!(tree(&dir.path().join("trust/tuf")), neighbour);
+        } else {
+            assert!(!repository(&dir).exists());
+        }
+        let before = tree(dir.path());
+        store.remove(GUN).unwrap();
+        assert_eq!(tree(dir.path()), before);
+    }
+    store_set(&store, 2);
+    assert_eq!(seen(&store), Some(2));
+}
+
+#[test]
 fn a_file_larger_than_its_limit_counts_as_absent() {
     let (_dir, store) = trust_dir();
     store.commit(GUN, &[("root", b"12345"), ("targets", b"")], &|_| false).unwrap();

@@ -344,12 +344,8 @@ impl<'a> Floors<'a> {
     /// The lowest acceptable version of a role's file; `None` if any will do.
     pub fn of(&self, name: &str) -> Option<i64> {
         let version = match name {
-            role::TIMESTAMP => {
-                Timestamp::read(&self.signed(name, "Timestamp", self.base_role(name)?)?).ok()?.common.version
-            }
-            role::SNAPSHOT => {
-                Snapshot::read(&self.signed(name, "Snapshot", self.base_role(name)?)?).ok()?.common.version
-            }
+            role::TIMESTAMP => Timestamp::read(&self.signed(name, "Timestamp")?).ok()?.common.version,
+            role::SNAPSHOT => Snapshot::read(&self.signed(name, "Snapshot")?).ok()?.common.version,
             _ => self.targets(name)?.common.version,
         };
         Some(version)
@@ -359,14 +355,20 @@ impl<'a> Floors<'a> {
         self.known.root().role(name)
     }
 
-    fn signed(&self, name: &str, kind: &str, keys: &RoleKeys) -> Option<Envelope> {
+    /// The file of a base role, if its keys signed it.
+    pub(crate) fn signed(&self, name: &str, kind: &str) -> Option<Envelope> {
+        self.signed_by(name, kind, self.base_role(name)?)
+    }
+
+    fn signed_by(&self, name: &str, kind: &str, keys: &RoleKeys) -> Option<Envelope> {
         let check = Check { gun: self.known.gun(), role: name, now: SystemTime::UNIX_EPOCH };
         let envelope = check.read((self.cached)(name)?, kind).ok()?;
         check.signatures(&envelope, keys).ok()?;
         Some(envelope)
     }
 
-    fn targets(&self, name: &str) -> Option<Arc<Targets>> {
+    /// The file of `targets` or a delegation, if its keys signed it and those above it.
+    pub(crate) fn targets(&self, name: &str) -> Option<Arc<Targets>> {
         if let Some(known) = self.targets.borrow().get(name) {
             return known.clone();
         }
@@ -377,11 +379,11 @@ impl<'a> Floors<'a> {
 
     fn read_targets(&self, name: &str) -> Option<Targets> {
         let envelope = match role::parent(name) {
-            None => self.signed(name, "Targets", self.base_role(name)?)?,
+            None => self.signed(name, "Targets")?,
             Some(parent) => {
                 let parent = self.targets(parent)?;
                 let declared = parent.delegations.iter().find(|declared| declared.name == name)?;
-                self.signed(name, "Targets", &declared.keys)?
+                self.signed_by(name, "Targets", &declared.keys)?
             }
         };
         Targets::read(name, envelope).ok()
