@@ -425,3 +425,411 @@ fn write_public(path: &Path, pem: &str) -> io::Result<()> {
 fn invalid(what: &str, reason: String) -> Error {
     Error::InvalidInput { what: what.into(), reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::crypto::PrivateKey;
+
+    const PASSPHRASE: &str = "passphrase";
+    const GUN: &str = "reg.io:5000/team/app";
+
+    fn client() -> (TempDir, Client) {
+        let dir = tempfile::tempdir().unwrap();
+        let client = client_in(dir.path(), PASSPHRASE);
+        (dir, client)
+    }
+
+    fn client_in(dir: &Path, passphrase: &'static str) -> Client {
+        let answer = move |_: &super::super::PassphraseRequest<'_>| Some(Zeroizing::new(passphrase.into()));
+        Client::builder().trust_dir(dir.join("trust")).docker_config(dir).passphrase(answer).build().unwrap()
+    }
+
+    /// Every file in the private directory with its content, without the locks.
+    fn private(dir: &TempDir) -> BTreeMap<String, String> {
+        let Ok(entries) = fs::read_dir(dir.path().join("trust/private")) else { return BTreeMap::new() };
+        let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        paths.map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+    }
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate_p256().unwrap()
+    }
+
+    fn block(key: &PrivateKey, passphrase: &str, headers: [Option<&str>; 3]) -> String {
+        let [role, gun, path] = headers;
+        let file = KeyFile::encrypt(key, passphrase, "", None).unwrap();
+        file.with_headers(role, gun, path).to_pem().to_string()
+    }
+
+    fn write(dir: &TempDir, name: &str, content: &str, mode: u32) -> PathBuf {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn refused<T: std::fmt::Debug>(result: Result<T>) -> String {
+        match result {
+            Err(Error::InvalidInput { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn not_found<T: std::fmt::Debug>(result: Result<T>) {
+        assert!(matches!(result, Err(Error::KeyNotFound { .. })), "{result:?}");
+    }
+
+    fn wrong<T: std::fmt::Debug>(result: Result<T>) -> String {
+        match result {
+            Err(Error::WrongPassphrase { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether the key is stored, under this passphrase.
+    fn opens(client: &Client, id: &str, passphrase: &str) -> bool {
+        let stored = client.keys.find(&KeyId::from_listed(id)).unwrap().unwrap();
+        stored.file().decrypt(Some(passphrase)).is_ok_and(|key| key.id().as_str() == id)
+    }
+
+    #[test]
+    fn a_generated_key_is_stored_and_its_public_half_written() {
+        let (dir, client) = client();
+        let made = client.generate_key("alice", dir.path()).unwrap();
+        assert_eq!(made.public_key_file, dir.path().join("alice.pub"));
+        assert_eq!(fs::metadata(&made.public_key_file).unwrap().permissions().mode() & 0o777, 0o600);
+        let text = fs::read(&made.public_key_file).unwrap();
+        assert!(text.starts_with(b"-----BEGIN PUBLIC KEY-----\nrole: alice\n\n"));
+        let public = crate::crypto::public_keys_from_pem(&text, std::time::SystemTime::now()).unwrap();
+        assert_eq!(public[0].id().as_str(), made.id);
+
+        let location = dir.path().join(format!("trust/private/{}.key", made.id)).display().to_string();
+        let stored = KeyInfo { id: made.id.clone(), role: "alice".into(), gun: None, location };
+        assert_eq!(client.keys().unwrap(), [stored]);
+        assert!(opens(&client, &made.id, PASSPHRASE));
+    }
+
+    #[test]
+    fn what_cannot_be_generated_is_refused_before_anything_is_written() {
+        let (dir, client) = client();
+        let long = "a".repeat(248);
+        for name in ["", "Alice", "-a", "_a", "a/b", "../a", "a.b", "a b", "a\0", "a\n", "é", &long] {
+            let reason = refused(client.generate_key(name, dir.path()));
+            assert!(
+                reason.ends_with(
+                    "must start with lowercase alphanumeric characters and can include \"-\" or \"_\" after the first character"
+                ),
+                "{reason}"
+            );
+        }
+        let absent = dir.path().join("absent");
+        let reason = refused(client.generate_key("alice", &absent));
+        assert_eq!(reason, format!("public key path does not exist: {absent:?}"));
+        for dangling in [false, true] {
+            let path = dir.path().join("alice.pub");
+            if dangling {
+                fs::remove_file(&path).unwrap();
+                symlink(dir.path().join("elsewhere"), &path).unwrap();
+            } else {
+                fs::write(&path, "").unwrap();
+            }
+            let reason = refused(client.generate_key("alice", dir.path()));
+            assert_eq!(reason, format!("public key file already exists: {path:?}"));
+        }
+        assert!(private(&dir).is_empty());
+
+        let none = client_in(dir.path(), "short");
+        let reason = wrong(none.generate_key("bob", dir.path()));
+        assert!(reason.contains("Passphrase is too short. Please use a password manager"), "{reason}");
+        assert!(private(&dir).is_empty() && !dir.path().join("bob.pub").exists());
+    }
+
+    #[test]
+    fn a_public_file_that_cannot_be_written_is_no_lost_key() {
+        let (dir, client) = client();
+        let place = dir.path().join("directory");
+        fs::create_dir(&place).unwrap();
+        // The name is taken while the passphrase is asked for.
+        let taken = place.join("alice.pub");
+        let answer = move |_: &super::super::PassphraseRequest<'_>| {
+            fs::write(&taken, "theirs").unwrap();
+            Some(Zeroizing::new(PASSPHRASE.to_owned()))
+        };
+        let late = Client::builder().trust_dir(dir.path().join("trust")).docker_config(dir.path());
+        let reason = refused(late.passphrase(answer).build().unwrap().generate_key("alice", &place));
+        let stored = client.keys().unwrap().remove(0);
+        assert!(reason.contains(&format!("the private key {} is stored", stored.id)), "{reason}");
+        assert_eq!(fs::read_to_string(place.join("alice.pub")).unwrap(), "theirs");
+        client.remove_key(&stored.id).unwrap();
+        assert!(private(&dir).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_not_loaded() {
+        let (dir, client) = client();
+        let text = block(&key(), "", [None; 3]);
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o777] {
+            let file = write(&dir, "k.pem", &text, mode);
+            let shown = file.display();
+            assert_eq!(
+                refused(client.load_key(&file, "alice")),
+                format!(
+                    "refusing to load key from {shown}: private key file {shown} must not be readable or writable by others"
+                )
+            );
+        }
+        let absent = dir.path().join("absent");
+        let shown = absent.display();
+        assert_eq!(
+            refused(client.load_key(&absent, "alice")),
+            format!("refusing to load key from {shown}: stat {shown}: no such file or directory")
+        );
+        assert!(refused(client.load_key("/dev/null", "alice")).starts_with("refusing to load key from"));
+        assert!(private(&dir).is_empty());
+    }
+
+    #[test]
+    fn the_name_of_a_loaded_key_is_its_role_unless_its_file_has_one() {
+        let (dir, client) = client();
+        for (role, name, expected) in [
+            (None, "alice", "alice"),
+            (None, "root", "root"),
+            (None, "", "delegation"),
+            (Some("bob"), "alice", "bob"),
+            (Some("root"), "targets", "root"),
+        ] {
+            let key = key();
+            let file = write(&dir, "k.pem", &block(&key, "", [role, Some(GUN), None]), 0o600);
+            let loaded = client.load_key(&file, name).unwrap();
+            let found = (loaded[0].id.as_str(), loaded[0].role.as_str(), loaded[0].gun.as_deref());
+            assert_eq!(found, (key.id().as_str(), expected, None));
+            assert!(opens(&client, key.id().as_str(), PASSPHRASE));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_is_refused_in_dockers_words() {
+        let (dir, client) = client();
+        let plain = block(&key(), "", [None; 3]);
+        let file = write(&dir, "k.pem", &plain, 0o600);
+        let shown = file.display();
+        for name in ["targets", "snapshot", "timestamp"] {
+            let reason = refused(client.load_key(&file, name));
+            let words =
+                format!("error importing key from {shown}: failed to import all keys: invalid key pem block");
+            assert!(reason.starts_with(&words), "{reason}");
+        }
+        assert!(refused(client.load_key(&file, "Alice")).contains("must start with lowercase"));
+        assert!(refused(client.load_key(&file, "../alice")).contains("must start with lowercase"));
+        for content in ["", "no key", "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n"] {
+            let file = write(&dir, "k.pem", content, 0o600);
+            assert_eq!(
+                refused(client.load_key(&file, "alice")),
+                format!(
+                    "error importing key from {shown}: provided file {shown} is not a supported private key - to add a signer's public key use docker trust signer add"
+                )
+            );
+        }
+        let half = plain.replace("-----END PRIVATE KEY-----", "");
+        assert!(
+            refused(client.load_key(write(&dir, "k.pem", &half, 0o600), "a")).contains("error importing")
+        );
+        assert!(private(&dir).is_empty());
+    }
+
+    #[test]
+    fn an_encrypted_file_is_decrypted_and_stored_under_its_own_id() {
+        let (dir, client) = client();
+        let key = key();
+        let file = write(&dir, "k.pem", &block(&key, PASSPHRASE, [None; 3]), 0o600);
+        let loaded = client.load_key(&file, "alice").unwrap();
+        assert_eq!((loaded[0].id.as_str(), loaded[0].role.as_str()), (key.id().as_str(), "alice"));
+        assert!(opens(&client, key.id().as_str(), PASSPHRASE));
+
+        let other = write(&dir, "other.pem", &block(&super::tests::key(), "unknown!", [None; 3]), 0o600);
+        let before = private(&dir);
+        let error = client.load_key(&other, "alice").unwrap_err();
+        assert!(error.to_string().contains(&other.display().to_string()), "{error}");
+        assert!(wrong::<()>(Err(error)).contains("password invalid, operation has failed."));
+        assert_eq!(private(&dir), before);
+    }
+
+    #[test]
+    fn a_bundle_is_imported_as_it_was_exported() {
+        let (dir, client) = client();
+        let keyring = client.keyring();
+        for (role, gun) in
+            [("root", None), ("targets", Some(GUN)), ("snapshot", Some("other")), ("alice", None)]
+        {
+            keyring.create(role, gun).unwrap();
+        }
+        let files = private(&dir);
+        let bundle = client.export_keys(&KeySelection::All).unwrap();
+        let by_id: String = files
+            .iter()
+            .map(|(name, text)| {
+                let id = name.strip_suffix(".key").unwrap();
+                text.replacen("role: ", &format!("path: {id}\nrole: "), 1)
+            })
+            .collect();
+        assert_eq!(*bundle, by_id);
+
+        let (new_dir, new) = super::tests::client();
+        let imported = new.import_keys(bundle.as_bytes(), Some("ignored"), Some("ignored")).unwrap();
+        assert_eq!(imported.len(), 4);
+        assert_eq!(private(&new_dir), files);
+        assert_eq!(*new.export_keys(&KeySelection::All).unwrap(), *bundle);
+
+        let roles: Vec<_> = new.keys().unwrap().into_iter().map(|key| key.role).collect();
+        assert_eq!(roles, ["root", "alice", "snapshot", "targets"]);
+    }
+
+    #[test]
+    fn keys_are_selected_by_id_or_repository() {
+        let (_dir, client) = client();
+        let keyring = client.keyring();
+        let [targets, other] = [GUN, "other"].map(|gun| keyring.create("targets", Some(gun)).unwrap());
+        let export = |selection| client.export_keys(&selection);
+        let ids = |keys: &[&PrivateKey]| {
+            KeySelection::Ids(keys.iter().map(|key| key.id().as_str().to_owned()).collect())
+        };
+        let one = export(ids(&[&targets])).unwrap();
+        assert_eq!(*one, *export(KeySelection::Gun(GUN.into())).unwrap());
+        assert!(one.contains(targets.id().as_str()) && !one.contains(other.id().as_str()));
+        assert_eq!(*export(ids(&[&other, &targets, &other])).unwrap(), *export(KeySelection::All).unwrap());
+        not_found(export(ids(&[&targets, &key()])));
+        not_found(export(KeySelection::Gun("reg.io:5000/team".into())));
+        assert_eq!(*super::tests::client().1.export_keys(&KeySelection::All).unwrap(), "");
+    }
+
+    #[test]
+    fn headers_of_imported_keys_follow_notarys_rules() {
+        let legacy_gun = "docker.com/notary";
+        for (headers, flags, expected) in [
+            ([None, None, None], (None, None), ("delegation", None)),
+            ([None, None, None], (Some("alice"), Some(GUN)), ("alice", None)),
+            ([None, None, None], (Some("targets"), Some(GUN)), ("targets", Some(GUN))),
+            ([Some("bob"), None, None], (Some("alice"), None), ("bob", None)),
+            ([Some("snapshot"), Some(GUN), None], (Some("alice"), Some("x")), ("snapshot", Some(GUN))),
+            ([Some("root"), Some(GUN), None], (None, Some("x")), ("root", None)),
+            (
+                [Some("targets"), Some(GUN), Some("tuf_keys/docker.com/notary/ID")],
+                (None, None),
+                ("targets", Some(legacy_gun)),
+            ),
+            ([Some("targets"), Some(GUN), Some("tuf_keys/ID")], (None, None), ("targets", Some(GUN))),
+            ([Some("root"), None, Some("root_keys/ID")], (None, None), ("root", None)),
+            ([Some("alice"), None, Some("../../ID")], (None, None), ("alice", None)),
+        ] {
+            for passphrase in ["", PASSPHRASE] {
+                let (_dir, client) = client();
+                let key = key();
+                let path = headers[2].map(|path| path.replace("ID", key.id().as_str()));
+                if path.is_none() && !passphrase.is_empty() {
+                    continue;
+                }
+                let text = block(&key, passphrase, [headers[0], headers[1], path.as_deref()]);
+                let imported = client.import_keys(text.as_bytes(), flags.0, flags.1).unwrap();
+                assert_eq!((imported[0].role.as_str(), imported[0].gun.as_deref()), expected, "{headers:?}");
+                assert_eq!(client.keys().unwrap(), imported);
+                assert!(opens(&client, key.id().as_str(), PASSPHRASE));
+            }
+        }
+    }
+
+    #[test]
+    fn one_key_that_cannot_be_imported_stops_all_before_anything_is_stored() {
+        let (dir, client) = client();
+        let (good, bad) = (key(), key());
+        let id = bad.id().as_str();
+        let good_id = good.id().as_str();
+        let long = "a".repeat(256);
+        for (passphrase, headers) in [
+            (PASSPHRASE, [Some("alice"), None, None]),
+            ("", [Some("targets"), None, None]),
+            (PASSPHRASE, [Some("timestamp"), None, Some(id)]),
+            ("", [Some("alice"), None, Some(good_id)]),
+            (PASSPHRASE, [Some("alice"), None, Some("x")]),
+            (PASSPHRASE, [Some("alice"), None, Some("..")]),
+            (PASSPHRASE, [Some("alice"), None, Some("a\\b")]),
+            (PASSPHRASE, [Some("alice"), None, Some(&id[1..])]),
+            (PASSPHRASE, [Some("targets"), None, Some(&format!("tuf_keys/../../{id}"))]),
+            (PASSPHRASE, [Some("targets"), Some("../x"), Some(id)]),
+            (PASSPHRASE, [Some("../x"), None, Some(id)]),
+            (PASSPHRASE, [Some(&long), None, Some(id)]),
+            (PASSPHRASE, [Some("targets"), Some(&long), Some(id)]),
+        ] {
+            let text = block(&good, "", [Some("alice"), None, None]) + &block(&bad, passphrase, headers);
+            let reason = refused(client.import_keys(text.as_bytes(), None, None));
+            assert!(reason.starts_with("failed to import all keys: invalid key pem block"), "{reason}");
+            assert!(private(&dir).is_empty(), "{headers:?}");
+        }
+        let text = block(&good, "", [None; 3]);
+        for label in ["a\nb", "../x", " x", "a\0b", &long] {
+            refused(client.import_keys(text.as_bytes(), Some(label), None));
+            refused(client.import_keys(text.as_bytes(), Some("targets"), Some(label)));
+        }
+        refused(client.import_keys(b"", None, None));
+        refused(client.import_keys(b"no key", None, None));
+        wrong(client_in(dir.path(), "short").import_keys(text.as_bytes(), None, None));
+        assert!(private(&dir).is_empty());
+    }
+
+    #[test]
+    fn consecutive_blocks_of_one_key_are_one_file_and_later_ones_replace_it() {
+        let (dir, client) = client();
+        let (one, other) = (key(), key());
+        let id = one.id().as_str();
+        let of = |role, key: &PrivateKey| block(key, PASSPHRASE, [Some(role), None, Some(key.id().as_str())]);
+        let (first, second, between, last) = (of("a", &one), of("b", &one), of("o", &other), of("c", &one));
+        let stored = |text: &str| text.replace(&format!("path: {id}\n"), "");
+
+        client.import_keys((first.clone() + &second).as_bytes(), None, None).unwrap();
+        let file = format!("{id}.key");
+        assert_eq!(private(&dir)[&file], stored(&(first.clone() + &second)));
+        let exported = client.export_keys(&KeySelection::Ids(vec![id.into()])).unwrap();
+        assert_eq!(*exported, first.clone() + &second);
+
+        client.import_keys((first + &between + &last).as_bytes(), None, None).unwrap();
+        assert_eq!(private(&dir)[&file], stored(&last));
+    }
+
+    #[test]
+    fn a_changed_passphrase_keeps_the_key_and_what_it_is_for() {
+        let (dir, client) = client();
+        let key = client.keyring().create("targets", Some(GUN)).unwrap();
+        let id = key.id().as_str();
+        client.change_passphrase(id, Some("another passphrase")).unwrap();
+        assert!(opens(&client, id, "another passphrase") && !opens(&client, id, PASSPHRASE));
+        let found = client.keys().unwrap().remove(0);
+        assert_eq!((found.role.as_str(), found.gun.as_deref()), ("targets", Some(GUN)));
+
+        let before = private(&dir);
+        let reason = wrong(client.change_passphrase(id, None));
+        assert!(reason.contains("password invalid, operation has failed."), "{reason}");
+        assert!(wrong(client.change_passphrase(id, Some("short"))).contains("too short"));
+        not_found(client.change_passphrase(super::tests::key().id().as_str(), Some("long enough")));
+        not_found(client.change_passphrase("../x", Some("long enough")));
+        assert_eq!(private(&dir), before);
+    }
+
+    #[test]
+    fn a_removed_key_is_gone_and_an_absent_one_is_not_removed() {
+        let (dir, client) = client();
+        let [one, other] = ["one", "other"].map(|role| client.keyring().create(role, None).unwrap());
+        client.remove_key(one.id().as_str()).unwrap();
+        let before = private(&dir);
+        assert_eq!(before.len(), 1);
+        for id in [one.id().as_str(), &other.id().as_str()[..7], "", "../x", "*", "a\0b"] {
+            not_found(client.remove_key(id));
+        }
+        assert_eq!(private(&dir), before);
+    }
+}
