@@ -36,7 +36,7 @@ use auth::Auth;
 use credentials::{Credentials, Source};
 pub(crate) use docker::docker_trust_dir;
 use endpoint::Endpoint;
-pub(crate) use registry::{Manifest, Registry};
+pub(crate) use registry::Registry;
 pub(crate) use trust_server::Remote;
 
 /// Most registries that are remembered at a time: their names are free to make up.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::crypto::sha256;
 use crate::metadata::hex;
+use crate::remote::registry::Manifest;
 
 const BODY: &str = r#"{"schemaVersion":2}"#;
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
