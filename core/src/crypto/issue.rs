@@ -150,3 +150,122 @@ fn extension<T: Encode + der::oid::AssociatedOid>(value: &T, critical: bool) -> 
     let extn_value = der::asn1::OctetString::new(value.to_der()?)?;
     Ok(Extension { extn_id: T::OID, critical, extn_value })
 }
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64, Encoding};
+    use x509_cert::Certificate;
+
+    use super::super::bundle::tests::{DAY, NOW};
+    use super::super::private_key::PrivateKey;
+    use super::super::private_key::tests::keys_of_every_kind;
+    use super::super::signer::tests::Remote;
+    use super::*;
+
+    const GUN: &str = "registry.example:5000/team/app";
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + NOW
+    }
+
+    fn issue(gun: &str, signer: &dyn Signer) -> Result<PublicKey> {
+        issue_root_certificate(gun, signer, now(), 3650 * DAY)
+    }
+
+    fn der(key: &PublicKey) -> Vec<u8> {
+        pem::decode_vec(key.public_bytes()).unwrap().1
+    }
+
+    /// A root certificate that the real notary made, and its repository.
+    fn of_notary() -> (String, PublicKey) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/repositories/notary-plain.json");
+        let repository: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let root: serde_json::Value =
+            serde_json::from_str(repository["files"]["root.json"].as_str().unwrap()).unwrap();
+        let keys = root["signed"]["keys"].as_object().unwrap();
+        let key = keys.values().find(|key| key["keytype"] == "ecdsa-x509").unwrap();
+        let pem = Base64::decode_vec(key["keyval"]["public"].as_str().unwrap()).unwrap();
+        (repository["gun"].as_str().unwrap().to_owned(), PublicKey::new(KeyType::EcdsaX509, pem))
+    }
+
+    #[test]
+    fn the_content_is_notarys_byte_for_byte() {
+        let (gun, notarys) = of_notary();
+        let certificate = Certificate::from_der(&der(&notarys)).unwrap();
+        let fields = certificate.tbs_certificate();
+        let serial = fields.serial_number().as_bytes();
+        let mut padded = [0; 16];
+        padded[16 - serial.len()..].copy_from_slice(serial);
+        let key = PublicKey::new(KeyType::Ecdsa, fields.subject_public_key_info().to_der().unwrap());
+        let algorithm = signature_algorithm(&KeyType::Ecdsa).unwrap();
+        let ours = content(&gun, &key, *fields.validity(), &algorithm, padded).unwrap();
+        assert_eq!(ours, fields.to_der().unwrap());
+        assert_eq!(certificate.signature_algorithm(), &algorithm);
+    }
+
+    #[test]
+    fn a_certificate_is_good_for_its_repository_and_time() {
+        for (name, signer) in keys_of_every_kind().into_iter().filter(|(name, _)| *name != "ed25519") {
+            let key = issue(GUN, &signer).unwrap();
+            let bundle = CertificateBundle::of_root_key(&key).unwrap();
+            assert_eq!(bundle.common_name(), GUN, "{name}");
+            assert!(bundle.matches_gun(GUN) && !bundle.matches_gun("registry.example:5000/team/app2"));
+            assert_eq!(bundle.check(Some(now())), Ok(()));
+            assert_eq!(bundle.expires(), now() + 3650 * DAY);
+            assert!(bundle.check(Some(now() + 3651 * DAY)).is_err());
+            assert_eq!(key.canonical_id().as_ref(), Some(signer.public_key().id()), "{name}");
+            // It verifies what the bare key signs.
+            let (method, signature) = sign_checked(&signer, b"message").unwrap();
+            assert!(key.verify(method, b"message", &signature), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_signed_with_its_own_key() {
+        for (name, signer) in keys_of_every_kind().into_iter().filter(|(name, _)| *name != "ed25519") {
+            let certificate = Certificate::from_der(&der(&issue(GUN, &signer).unwrap())).unwrap();
+            let content = certificate.tbs_certificate().to_der().unwrap();
+            let signature = certificate.signature().raw_bytes().to_vec();
+            let answer = |message: &[u8]| {
+                assert_eq!(message, content);
+                Ok(signature.clone())
+            };
+            let issued = Remote { public: signer.public_key().clone(), answer };
+            assert!(sign_checked(&issued, &content).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn two_certificates_of_a_key_differ() {
+        let signer = PrivateKey::generate_p256().unwrap();
+        let (one, other) = (issue(GUN, &signer).unwrap(), issue(GUN, &signer).unwrap());
+        assert_ne!(one.id(), other.id());
+        assert_eq!(one.canonical_id(), other.canonical_id());
+    }
+
+    #[test]
+    fn any_name_of_a_repository_can_be_a_common_name() {
+        let signer = PrivateKey::generate_p256().unwrap();
+        let long = format!("registry.example/{}", "a".repeat(230));
+        for gun in ["a", "docker.io/library/my_app", "r/a+b,c=d", "r/ä", &long] {
+            let key = issue(gun, &signer).unwrap();
+            assert!(CertificateBundle::of_root_key(&key).unwrap().matches_gun(gun), "{gun}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_others_would_refuse_is_not_issued() {
+        let signer = PrivateKey::generate_p256().unwrap();
+        for gun in ["", "*", "registry.example/team/*"] {
+            assert!(matches!(issue(gun, &signer), Err(Error::InvalidInput { .. })), "{gun}");
+        }
+        let ed25519 = PrivateKey::generate_ed25519().unwrap();
+        assert!(matches!(issue(GUN, &ed25519), Err(Error::InvalidInput { .. })));
+        for (now, valid) in
+            [(UNIX_EPOCH - DAY, DAY), (now(), Duration::from_secs(u64::MAX)), (now(), 365 * 9000 * DAY)]
+        {
+            let result = issue_root_certificate(GUN, &signer, now, valid);
+            assert!(matches!(result, Err(Error::InvalidInput { .. })), "{valid:?}");
+        }
+    }
+}

@@ -144,4 +144,4 @@ impl fmt::Debug for KeyFile {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::digest::sha256;
 use super::key::{KeyId, KeyType, PublicKey};
 use super::key_file::KeyFileFault;
-use super::random::{no_randomness, random};
+use super::random::no_randomness;
 use super::signer::Signer;
 use crate::error::{Error, Result};
 
@@ -45,7 +45,8 @@ impl PrivateKey {
 
     /// A new Ed25519 key. It cannot be a root key: those need a certificate.
     pub fn generate_ed25519() -> Result<Self> {
-        let seed = Zeroizing::new(random()?);
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).map_err(no_randomness)?;
         Self::new(Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed))).map_err(internal)
     }
 
@@ -200,5 +201,46 @@ mod rsa {
         let mut signature = vec![0; pair.public().modulus_len()];
         pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature).map_err(internal)?;
         Ok(signature)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::key_file::tests::{ed25519, named};
+    use super::*;
+
+    /// One key of every kind.
+    pub(in crate::crypto) fn keys_of_every_kind() -> Vec<(&'static str, PrivateKey)> {
+        let of_openssl = |name: &'static str| {
+            let (file, _) = named(&format!("{name} pkcs8"));
+            (name, file.decrypt(None).unwrap())
+        };
+        let mut keys =
+            vec![of_openssl("p256"), of_openssl("p384"), of_openssl("p521"), ("ed25519", ed25519())];
+        if cfg!(feature = "ring") {
+            keys.push(of_openssl("rsa"));
+        }
+        keys
+    }
+
+    #[test]
+    fn generated_keys_differ_and_have_the_id_of_their_public_key() {
+        for generate in [PrivateKey::generate_p256, PrivateKey::generate_ed25519] {
+            let (one, other) = (generate().unwrap(), generate().unwrap());
+            assert_ne!(one.id(), other.id());
+            assert_eq!(Some(one.id().clone()), one.public_key().canonical_id());
+        }
+        let key = |generate: fn() -> Result<PrivateKey>| generate().unwrap().public_key().key_type().clone();
+        assert_eq!(key(PrivateKey::generate_p256), KeyType::Ecdsa);
+        assert_eq!(key(PrivateKey::generate_ed25519), KeyType::Ed25519);
+    }
+
+    #[test]
+    fn the_id_of_a_known_key_is_notarys() {
+        let mut scalar = [0; 32];
+        scalar[31] = 1;
+        let sec1 = p256::SecretKey::from_slice(&scalar).unwrap().to_sec1_der().unwrap();
+        let key = PrivateKey::from_sec1(&sec1, None).unwrap();
+        assert_eq!(key.id().as_str(), "2a4a3169341f90dec00876954704aaaf9377744a576e20b3e17d3950976a448d");
     }
 }

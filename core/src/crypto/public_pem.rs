@@ -84,3 +84,124 @@ fn key_type(key: Option<&SubjectKey>) -> Result<(KeyType, KeyType)> {
 fn invalid(reason: &str) -> Error {
     Error::InvalidInput { what: "public key".into(), reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bundle::tests::{NOW, pem};
+    use super::super::private_key::PrivateKey;
+    use super::super::private_key::tests::keys_of_every_kind;
+    use super::super::signer::Signer;
+    use super::*;
+
+    fn read(text: impl AsRef<[u8]>) -> Result<Vec<PublicKey>> {
+        public_keys_from_pem(text.as_ref(), UNIX_EPOCH + NOW)
+    }
+
+    fn reason(text: impl AsRef<[u8]>) -> String {
+        match read(text).unwrap_err() {
+            Error::InvalidInput { what, reason } if what == "public key" => reason,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_written_as_docker_does_and_read_back() {
+        // By docker trust key generate.
+        let dockers = "-----BEGIN PUBLIC KEY-----\nrole: alice\n\n\
+            MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfzIJslRhpds2zMr0+Olc+ynB7W6F\n\
+            csswkiZfR9E9op5RHTcTwZVuOOwklpeOiq34Q9FUrQMpTqQFhD/yWKUGeA==\n\
+            -----END PUBLIC KEY-----\n";
+        let [key] = read(dockers).unwrap().try_into().unwrap();
+        assert_eq!(key.key_type(), &KeyType::Ecdsa);
+        assert_eq!(public_key_to_pem(&key, "alice"), dockers);
+    }
+
+    #[test]
+    fn ecdsa_and_rsa_keys_are_read_and_ed25519_is_not() {
+        for (name, key) in keys_of_every_kind() {
+            let text = public_key_to_pem(key.public_key(), name);
+            if name == "ed25519" {
+                assert!(reason(text).starts_with("unknown public key format"));
+            } else {
+                assert_eq!(read(text).unwrap(), [key.public_key().clone()], "{name}");
+            }
+        }
+        // Ed25519 as OpenSSL writes it.
+        let standard = "-----BEGIN PUBLIC KEY-----\n\
+            MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n-----END PUBLIC KEY-----\n";
+        assert!(reason(standard).starts_with("unknown public key format"));
+    }
+
+    #[test]
+    fn every_bare_key_of_a_text_is_read() {
+        let keys = [(); 2].map(|()| PrivateKey::generate_p256().unwrap().public_key().clone());
+        let text =
+            format!("a\n{}b\r\n{}", public_key_to_pem(&keys[0], "a"), public_key_to_pem(&keys[1], "b"));
+        assert_eq!(read(text).unwrap(), keys);
+    }
+
+    #[test]
+    fn of_certificates_only_the_first_is_a_key() {
+        for (file, key_type) in
+            [("notary", KeyType::EcdsaX509), ("p384", KeyType::EcdsaX509), ("rsa", KeyType::RsaX509)]
+        {
+            assert_eq!(read(pem(file)).unwrap(), [PublicKey::new(key_type, pem(file))], "{file}");
+        }
+        let leaf = PublicKey::new(KeyType::EcdsaX509, pem("chain-without-intermediate"));
+        assert_eq!(read(pem("chain")).unwrap(), [leaf]);
+        assert_eq!(read(pem("root-ca")).unwrap()[0].public_bytes(), pem("root-ca"));
+    }
+
+    #[test]
+    fn a_certificate_is_written_anew_in_normal_form() {
+        let normal = String::from_utf8(pem("notary")).unwrap();
+        let odd = format!("# signer\r\n{}", normal.replace('\n', " \r\n"));
+        assert_eq!(read(odd).unwrap()[0].public_bytes(), normal.as_bytes());
+    }
+
+    #[test]
+    fn certificates_that_notary_refuses_are_refused() {
+        for (file, expected) in
+            [("sha1", "broken algorithm"), ("rsa-2047", "less than 2048"), ("ed25519", "unknown")]
+        {
+            let reason = reason(pem(file));
+            assert!(reason.contains(expected), "{file}: {reason}");
+        }
+        for (years, expected) in [(200, "expired at"), (0, "not valid before")] {
+            let now = UNIX_EPOCH + years * std::time::Duration::from_secs(365 * 86_400);
+            let error = public_keys_from_pem(&pem("notary"), now).unwrap_err().to_string();
+            assert!(error.contains("invalid certificate: ") && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_refused_in_the_words_of_docker() {
+        let key = PrivateKey::generate_p256().unwrap();
+        let public = public_key_to_pem(key.public_key(), "alice");
+        assert_eq!(reason(""), "no valid public key found");
+        assert_eq!(reason("ssh-ed25519 AAAA"), "no valid public key found");
+        for label in ["EC PRIVATE KEY", "PRIVATE KEY", "RSA PUBLIC KEY"] {
+            let expected =
+                format!("unsupported PEM block type {label:?}, expected CERTIFICATE or PUBLIC KEY");
+            assert_eq!(reason(public.replace("PUBLIC KEY", label)), expected);
+        }
+        assert!(reason(public.replace("PUBLIC KEY", "CERTIFICATE")).starts_with("could not parse provided"));
+        assert!(reason(&public[..public.len() - 30]).starts_with("no valid public key found: "));
+        assert!(reason(public.replace("MFkw", "M?kw")).starts_with("no valid public key found: "));
+    }
+
+    #[test]
+    fn a_point_off_the_curve_and_a_short_rsa_key_are_refused() {
+        let key = PrivateKey::generate_p256().unwrap();
+        let mut der = key.public_key().public_bytes().to_vec();
+        let last = der.len() - 1;
+        der[last] ^= 1;
+        let off = public_key_to_pem(&PublicKey::new(KeyType::Ecdsa, der), "alice");
+        assert!(reason(off).starts_with("unknown public key format"));
+
+        let short =
+            Certificate::parse(0, pem::decode_vec(&super::tests::pem("rsa-2047")).unwrap().1).unwrap();
+        let short = PublicKey::new(KeyType::Rsa, short.spki_der().unwrap());
+        assert_eq!(reason(public_key_to_pem(&short, "alice")), "an RSA key needs 2048 bits");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Random bytes that are fit for keys.
+/// Random bytes that are no secret: salts, serial numbers.
 pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(no_randomness)?;

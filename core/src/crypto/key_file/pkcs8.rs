@@ -67,8 +67,11 @@ pub(super) fn write(key: &PrivateKey) -> der::Result<Zeroizing<Vec<u8>>> {
         Secret::P384(key) => ec(&SECP_384_R_1, p384::SecretKey::from(key).to_sec1_der()?),
         Secret::P521(key) => ec(&SECP_521_R_1, p521::SecretKey::from(key).to_sec1_der()?),
         Secret::Ed25519(key) => {
-            let (public, seed) = (key.verifying_key(), key.as_bytes());
-            let bytes = Zeroizing::new([*public.as_bytes(), *seed, *public.as_bytes()].concat());
+            let public = key.verifying_key();
+            let mut bytes = Zeroizing::new(Vec::with_capacity(96));
+            for part in [public.as_bytes(), key.as_bytes(), public.as_bytes()] {
+                bytes.extend_from_slice(part);
+            }
             other(NOTARY_ED25519, &bytes)
         }
         #[cfg(feature = "ring")]

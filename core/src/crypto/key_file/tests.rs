@@ -9,7 +9,7 @@ use crate::crypto::{Signer, sign_checked};
 
 /// A file of `tests/vectors/keys/keys.json`.
 #[derive(Deserialize)]
-struct Vector {
+pub(in crate::crypto) struct Vector {
     name: String,
     writer: String,
     pem: String,
@@ -32,7 +32,7 @@ fn vectors() -> Vec<Vector> {
     vectors
 }
 
-fn named(name: &str) -> (KeyFile, Vector) {
+pub(in crate::crypto) fn named(name: &str) -> (KeyFile, Vector) {
     let vector = vectors().into_iter().find(|vector| vector.name == name).unwrap();
     (only_key(&vector.pem), vector)
 }
@@ -43,7 +43,7 @@ fn only_key(pem: &str) -> KeyFile {
     file
 }
 
-fn ed25519() -> PrivateKey {
+pub(in crate::crypto) fn ed25519() -> PrivateKey {
     let seed: Vec<u8> = (0..32).collect();
     let public = ed25519_dalek::SigningKey::from_bytes(seed.as_slice().try_into().unwrap()).verifying_key();
     PrivateKey::from_ed25519(&[public.as_bytes(), seed.as_slice(), public.as_bytes()].concat()).unwrap()
