@@ -107,7 +107,7 @@ impl Client {
         let public_key_file = directory.join(format!("{name}.pub"));
         if fs::symlink_metadata(&public_key_file).is_ok() {
             let reason = format!("public key file already exists: \"{}\"", public_key_file.display());
-            return Err(invalid("directory", reason));
+            return Err(invalid("public key file", reason));
         }
         let key = self.keyring().create(name, None)?;
         write_public(&public_key_file, &public_key_to_pem(key.public_key(), name)).map_err(|error| {

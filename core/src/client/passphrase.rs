@@ -129,8 +129,11 @@ mod tests {
     const ROLE: &str = "alice";
     const VARIABLE: &str = "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE";
 
+    /// Key ID, role, create and attempt of each question.
+    type Asked = Mutex<Vec<(String, String, bool, u32)>>;
+
     /// A source that gives these answers, and what it was asked.
-    fn source(answers: &[&str]) -> (PassphraseSource, Arc<Mutex<Vec<(String, String, bool, u32)>>>) {
+    fn source(answers: &[&str]) -> (PassphraseSource, Arc<Asked>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answers: Vec<_> = answers.iter().map(|answer| (*answer).to_owned()).collect();
         let log = asked.clone();
@@ -142,7 +145,7 @@ mod tests {
         (Arc::new(source), asked)
     }
 
-    fn attempts(asked: &Mutex<Vec<(String, String, bool, u32)>>, create: bool) -> Vec<u32> {
+    fn attempts(asked: &Asked, create: bool) -> Vec<u32> {
         let check = |(id, role, created, attempt): &(String, String, bool, u32)| {
             assert_eq!((id.as_str(), role.as_str(), *created), ("id", ROLE, create));
             *attempt
