@@ -13,11 +13,15 @@ class Proxy:
 
     `change(path, body)` gives the body to send, or None for a 404. It is asked
     for each GET. `requests` records the paths. The certificate is the server's own.
+    `refuse(method, path)` gives the status with which a POST or DELETE ends before
+    the server sees it, or None; `sent` records what went to the server.
     """
 
-    def __init__(self, server: NotaryServer, change=lambda path, body: body):
+    def __init__(self, server: NotaryServer, change=lambda path, body: body, refuse=lambda method, path: None):
         self.server = server
         self.change = change
+        self.refuse = refuse
+        self.sent: list[tuple[str, str, bytes]] = []
         self.ca_file = server.ca_file
         self.requests: list[str] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
@@ -57,6 +61,23 @@ def _handler_for(proxy: Proxy):
                 body = proxy.change(self.path, body)
             if body is None:
                 status, body = 404, b'{"errors":[{"code":"METADATA_NOT_FOUND","message":"","detail":{}}]}\n'
+            self._answer(status, body)
+
+        def do_POST(self):
+            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if (status := proxy.refuse(self.command, self.path)) is not None:
+                self._answer(status, b"")
+                return
+            proxy.sent.append((self.command, self.path, data))
+            headers = {"Content-Type": self.headers.get("Content-Type", "")}
+            try:
+                self._answer(200, proxy.server.send(self.command, self.path, data, headers))
+            except urllib.error.HTTPError as error:
+                self._answer(error.code, error.read())
+
+        do_DELETE = do_POST
+
+        def _answer(self, status, body):
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

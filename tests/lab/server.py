@@ -61,6 +61,12 @@ class NotaryServer:
         with opener(self.ca_file).open(f"{self.url}{path}", timeout=5) as answer:
             return answer.read()
 
+    def send(self, method, path, data: bytes, headers) -> bytes:
+        """The answer to a request that changes something."""
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
+        with opener(self.ca_file).open(request, timeout=60) as answer:
+            return answer.read()
+
     def metadata(self, gun: str, role: str) -> bytes:
         return self.get(f"/v2/{gun}/_trust/tuf/{role}.json")
 
