@@ -100,10 +100,16 @@ impl Edit<'_> {
         self.step(Step::Sign { tag: tag.into(), target, pinned: None, roles })
     }
 
-    /// Signs a tag if it has this digest.
-    pub(super) fn push_signature(&mut self, tag: &str, target: Option<Target>, digest: Option<&str>) {
-        let pinned = digest.map(str::to_owned);
-        self.steps.push(Step::Sign { tag: tag.into(), target, pinned, roles: None });
+    /// Signs the tag of a reference, if that has a digest only with this.
+    pub(super) fn push_signature(
+        &mut self,
+        reference: &Reference,
+        target: Option<Target>,
+        roles: Option<Vec<String>>,
+    ) {
+        let tag = reference.tag().unwrap_or_default().to_owned();
+        let pinned = reference.digest().map(str::to_owned);
+        self.steps.push(Step::Sign { tag, target, pinned, roles });
     }
 
     /// Removes the signatures of a tag, or of all tags, from every first-level
@@ -203,7 +209,8 @@ impl Edit<'_> {
         self.step(Step::Staged)
     }
 
-    pub(super) fn initialise(self, init: super::Init) -> Self {
+    /// Makes the repository: see [`Client::init`].
+    pub fn init(self, init: super::Init) -> Self {
         self.step(Step::Init(init))
     }
 

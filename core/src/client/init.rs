@@ -40,7 +40,7 @@ impl Client {
     pub fn init(&self, repository: &str, init: &Init) -> Result<Publication> {
         let reference = Reference::parse_repository(repository)?;
         if !init.unpublished {
-            return self.edit(repository)?.initialise(init.clone()).publish();
+            return self.edit(repository)?.init(init.clone()).publish();
         }
         Publisher::new(self, &reference, Mode::Publish)?.init_here(init)
     }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Client;
 use super::keyring::open_stored;
 use super::passphrase;
-use crate::crypto::{KeyFile, KeyId, Signer, public_key_to_pem};
+use crate::crypto::{KeyFile, KeyId, PublicKey, Signer, public_key_to_pem, public_keys_from_pem};
 use crate::error::{Error, Result, excerpt};
 use crate::metadata::role;
 use crate::store::{StoredKey, is_key_id, is_plain};
@@ -25,7 +25,7 @@ const MAX_LABEL: usize = 255;
 const MAX_FILE: u64 = 10 << 20;
 
 /// A private key that can sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct KeyInfo {
     /// Canonical ID: 64 hexadecimal digits.
@@ -40,7 +40,7 @@ pub struct KeyInfo {
 }
 
 /// A new signer's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct GeneratedKey {
     /// Canonical ID of the private key, which is in the trust directory.
@@ -164,6 +164,25 @@ impl Client {
             return Err(failed("there is no private key in PEM".into()));
         }
         self.take_in(blocks, &Labels { role, gun }, None, &failed)
+    }
+
+    /// The public keys in a PEM file, for [`Client::add_signer`] and delegations:
+    /// see [`public_keys_from_pem`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with Docker's words.
+    pub fn read_public_keys(&self, file: impl AsRef<Path>) -> Result<Vec<PublicKey>> {
+        let file = file.as_ref();
+        let shown = file.display();
+        let pem = read_file(file).map_err(|fault| {
+            invalid("public key", format!("unable to read public key from file: open {shown}: {fault}"))
+        })?;
+        public_keys_from_pem(&pem, (self.clock)()).map_err(|error| match error {
+            Error::InvalidInput { reason, .. } => {
+                invalid("public key", format!("could not parse public key from file: {shown}: {reason}"))
+            }
+            error => error,
+        })
     }
 
     /// Private keys in PEM, byte for byte what `notary key export` writes.
@@ -412,6 +431,18 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut content));
     read.map_err(|error| format!("read {shown}: {error}"))?;
     Ok(content)
+}
+
+/// The content of a file, if it is not too large for one with keys.
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let mut content = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut content));
+    match read {
+        Ok(size) if size as u64 > MAX_FILE => Err(format!("it is larger than {MAX_FILE} bytes")),
+        Ok(_) => Ok(content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("no such file or directory".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Writes a public key for this user's eyes until it is handed on, as Docker

@@ -15,7 +15,7 @@ use crate::reference::Reference;
 use crate::signing::{Change, Proposal};
 
 /// A delegation as the repository declares it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Delegation {
     /// Full name, `targets/releases`.
@@ -39,8 +39,24 @@ impl Client {
     /// # Errors
     /// As [`Edit::publish`].
     pub fn sign(&self, reference: &str, target: Option<Target>) -> Result<Publication> {
+        self.edit_to_sign(reference, target, None)?.publish()
+    }
+
+    /// The change that [`Client::sign`] publishes; with `roles` the tag is signed
+    /// in these and no others.
+    ///
+    /// # Errors
+    /// [`Error::InvalidReference`].
+    pub fn edit_to_sign(
+        &self,
+        reference: &str,
+        target: Option<Target>,
+        roles: Option<Vec<String>>,
+    ) -> Result<Edit<'_>> {
         let reference = tagged(reference)?;
-        self.edit_of(&reference)?.publish_one(&reference, target)
+        let mut edit = self.edit_of(&reference)?;
+        edit.push_signature(&reference, target, roles);
+        Ok(edit)
     }
 
     /// Signs many tags: for each repository one refresh and one upload. There
@@ -53,7 +69,13 @@ impl Client {
         references: &[(R, Option<Target>)],
     ) -> Result<Vec<Result<Publication>>> {
         let edits = self.edits_for(references)?;
-        Ok(self.in_parallel(&edits, |edit| edit.clone().publish()))
+        Ok(self.end_many(&edits, Edit::publish))
+    }
+
+    /// Ends edits of many repositories, several at a time. The results stand in
+    /// the order of the edits.
+    pub fn end_many<'a, T: Send>(&self, edits: &[Edit<'a>], end: impl Fn(Edit<'a>) -> T + Sync) -> Vec<T> {
+        self.in_parallel(edits, |edit| end(edit.clone()))
     }
 
     /// The changes that [`Client::sign_many`] publishes, one for each repository.
@@ -70,7 +92,7 @@ impl Client {
                 edits.push(self.edit_of(&reference)?);
             }
             if let Some(edit) = edits.get_mut(place) {
-                edit.add_signature(&reference, target.clone());
+                edit.push_signature(&reference, target.clone(), None);
             }
         }
         Ok(edits)
@@ -81,11 +103,24 @@ impl Client {
     /// # Errors
     /// [`Error::TagNotSigned`] if there is none; as [`Edit::publish`].
     pub fn revoke(&self, reference: &str) -> Result<Publication> {
+        self.edit_to_revoke(reference, None)?.publish()
+    }
+
+    /// The change that [`Client::revoke`] publishes; with `roles` the signatures
+    /// are removed from these and no others.
+    ///
+    /// # Errors
+    /// [`Error::InvalidReference`].
+    pub fn edit_to_revoke(&self, reference: &str, roles: Option<Vec<String>>) -> Result<Edit<'_>> {
         let reference = Reference::parse_repository(reference)?;
         if reference.digest().is_some() {
             return Err(cannot_be_a_digest(&reference));
         }
-        self.edit_of(&reference)?.revoke(reference.tag()).publish()
+        let edit = self.edit_of(&reference)?;
+        Ok(match roles {
+            Some(roles) => edit.revoke_in(reference.tag(), roles),
+            None => edit.revoke(reference.tag()),
+        })
     }
 
     /// Adds a signer: see [`Edit::add_signer`]. A repository that does not exist is made.
@@ -208,17 +243,6 @@ impl Client {
 
     fn edit_of(&self, reference: &Reference) -> Result<Edit<'_>> {
         self.edit(reference.gun())
-    }
-}
-
-impl Edit<'_> {
-    fn add_signature(&mut self, reference: &Reference, target: Option<Target>) {
-        self.push_signature(reference.tag().unwrap_or_default(), target, reference.digest());
-    }
-
-    fn publish_one(mut self, reference: &Reference, target: Option<Target>) -> Result<Publication> {
-        self.add_signature(reference, target);
-        self.publish()
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::signing::{Change, SignedFile};
 
 /// What was published, or what would be.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Publication {
     /// Registry and repository: Notary's globally unique name (GUN).
@@ -23,7 +23,7 @@ pub struct Publication {
 }
 
 /// One change in Notary's terms and in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct ChangeSummary {
     /// `create`, `update` or `delete`.
@@ -39,8 +39,8 @@ pub struct ChangeSummary {
     pub description: String,
 }
 
-impl ChangeSummary {
-    pub(super) fn of(change: &Change) -> Self {
+impl From<&Change> for ChangeSummary {
+    fn from(change: &Change) -> Self {
         let (action, kind, path) = change.labels();
         Self {
             action,

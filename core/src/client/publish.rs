@@ -272,7 +272,7 @@ impl<'a> Publisher<'a> {
         }
         Ok(Publication {
             repository: self.gun().to_owned(),
-            changes: draft.changes().iter().map(ChangeSummary::of).collect(),
+            changes: draft.changes().iter().map(ChangeSummary::from).collect(),
             files: Vec::new(),
             warnings: resolver.warnings.into_iter().collect(),
             published: false,
@@ -333,7 +333,7 @@ impl<'a> Publisher<'a> {
         self.finish(&[], &mut warnings);
         Ok(Publication {
             repository: self.gun().to_owned(),
-            changes: draft.changes().iter().map(ChangeSummary::of).collect(),
+            changes: draft.changes().iter().map(ChangeSummary::from).collect(),
             files,
             warnings: warnings.into_iter().collect(),
             published: true,
@@ -593,7 +593,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn summary(&self, change: &Change) -> ChangeSummary {
-        let mut summary = ChangeSummary::of(change);
+        let mut summary = ChangeSummary::from(change);
         if let Change::SetRootRole { role, .. } = change
             && self.dry_run()
         {

@@ -12,7 +12,7 @@ use crate::reference::Reference;
 use crate::signing::Draft;
 
 /// A published file and when it expires.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RoleExpiry {
     /// `root`, `targets`, a delegation or `snapshot`. The timestamp is renewed

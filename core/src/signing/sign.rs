@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::crypto::{self, KeyId, PublicKey, Signer};
 use crate::error::{Error, Result};
@@ -38,15 +38,16 @@ pub struct Unsigned {
 }
 
 /// A file with enough signatures.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct SignedFile {
     /// `root`, `targets`, a delegation or `snapshot`.
     pub role: String,
     /// Version of the file.
     pub version: i64,
-    /// When it expires, as RFC 3339 in UTC.
-    pub expires: String,
+    /// When it expires.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub expires: SystemTime,
     /// IDs, as metadata lists them, of the keys that signed.
     pub key_ids: Vec<String>,
     /// The bytes to upload.
@@ -58,8 +59,12 @@ impl SignedFile {
     /// What a file would be, without its bytes.
     pub(crate) fn planned(unsigned: &Unsigned, key_ids: Vec<String>) -> Self {
         let (role, version) = (unsigned.role.clone(), unsigned.version);
-        Self { role, version, expires: format_time(unsigned.expires), key_ids, file: Bytes::new() }
+        Self { role, version, expires: unsigned.expires, key_ids, file: Bytes::new() }
     }
+}
+
+fn as_rfc3339<S: Serializer>(moment: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*moment))
 }
 
 /// Signs with every key of the role that `signer_of` has. `others` are
@@ -82,7 +87,7 @@ pub fn sign(unsigned: &Unsigned, signer_of: &SignerSource<'_>, others: &[Signatu
     Ok(SignedFile {
         role: unsigned.role.clone(),
         version: unsigned.version,
-        expires: format_time(unsigned.expires),
+        expires: unsigned.expires,
         key_ids: read_again(unsigned, file.clone())?,
         file,
     })
