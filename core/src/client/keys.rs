@@ -166,8 +166,16 @@ impl Client {
         self.take_in(blocks, &Labels { role, gun }, None, &failed)
     }
 
-    /// The public keys in a PEM file, for [`Client::add_signer`] and delegations:
-    /// see [`public_keys_from_pem`].
+    /// The public keys in PEM, for [`Client::add_signer`] and delegations: see
+    /// [`public_keys_from_pem`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with Docker's words.
+    pub fn public_keys(&self, pem: &[u8]) -> Result<Vec<PublicKey>> {
+        public_keys_from_pem(pem, (self.clock)())
+    }
+
+    /// The public keys in a PEM file: see [`Client::public_keys`].
     ///
     /// # Errors
     /// [`Error::InvalidInput`] with Docker's words.
@@ -177,7 +185,7 @@ impl Client {
         let pem = read_file(file).map_err(|fault| {
             invalid("public key", format!("unable to read public key from file: open {shown}: {fault}"))
         })?;
-        public_keys_from_pem(&pem, (self.clock)()).map_err(|error| match error {
+        self.public_keys(&pem).map_err(|error| match error {
             Error::InvalidInput { reason, .. } => {
                 invalid("public key", format!("could not parse public key from file: {shown}: {reason}"))
             }

@@ -203,7 +203,7 @@ impl<'a> Publisher<'a> {
     fn refused(&self, failure: Failure) -> Result<Attempt> {
         match failure {
             Failure::Refused { code, reason } => {
-                let conflict = matches!(code.as_str(), "VERSION" | "UPDATING");
+                let conflict = is_conflict(&code);
                 Ok(Attempt::Refused { conflict, error: self.rejected(reason) })
             }
             failure => Err(self.failed(failure)),
@@ -323,7 +323,7 @@ impl<'a> Publisher<'a> {
             files.iter().map(|file| (file.role.as_str(), file.file.as_ref())).collect();
         match self.remote.upload(self.gun(), &parts, self.deadline()) {
             Ok(()) => {}
-            Err(Failure::Refused { code, reason }) if code == "VERSION" => {
+            Err(Failure::Refused { code, reason }) if is_conflict(&code) => {
                 let reason =
                     format!("somebody else published at the same time ({reason}); make the proposal anew");
                 return Err(Error::Conflict { gun: self.gun().to_owned(), reason });
@@ -377,6 +377,10 @@ impl<'a> Publisher<'a> {
                 }
                 Failure::Refused { reason, .. } => Error::ServerRejected { url, reason },
                 Failure::Unauthorized(reason) => Error::Unauthorized { url, reason },
+                // It answered, and with no image that could be signed.
+                Failure::Unreachable { reason, status: Some(200), .. } => {
+                    invalid(format!("tag {tag:?}"), reason)
+                }
                 Failure::Unreachable { reason, .. } => Error::Unreachable { url, reason },
             }
         })?;
@@ -621,6 +625,11 @@ impl<'a> Publisher<'a> {
             Failure::Unreachable { reason, .. } => Error::Unreachable { url, reason },
         }
     }
+}
+
+/// Whether somebody else was faster. Servers over PostgreSQL say either.
+fn is_conflict(code: &str) -> bool {
+    matches!(code, "VERSION" | "UPDATING")
 }
 
 /// A random wait that grows with the attempts.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::Client;
 use super::publication::Publication;
 use super::publish::{Mode, Publisher};
@@ -9,10 +11,10 @@ use super::steps::{Step, canonical_ids};
 use crate::error::Result;
 use crate::metadata::role;
 use crate::reference::Reference;
-use crate::signing::Draft;
+use crate::signing::{Draft, as_rfc3339};
 
 /// A published file and when it expires.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct RoleExpiry {
     /// `root`, `targets`, a delegation or `snapshot`. The timestamp is renewed
@@ -21,6 +23,7 @@ pub struct RoleExpiry {
     /// Version of the file.
     pub version: i64,
     /// When it expires.
+    #[serde(serialize_with = "as_rfc3339")]
     pub expires: SystemTime,
     /// Whether a key for it is at hand.
     pub can_sign: bool,

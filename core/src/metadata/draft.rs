@@ -109,8 +109,12 @@ impl Default for RootDraft {
 pub struct TargetMeta {
     /// Size in bytes.
     pub length: u64,
-    /// By algorithm, `sha256` among them.
-    pub hashes: BTreeMap<String, Vec<u8>>,
+    /// What it is verified by.
+    pub sha256: Option<[u8; 32]>,
+    /// Notary lists it for files; Docker does not for images.
+    pub sha512: Option<[u8; 64]>,
+    /// Hashes by other algorithms, which nobody checks.
+    pub other_hashes: BTreeMap<String, Vec<u8>>,
     /// More about it, in canonical JSON.
     pub custom: Option<Vec<u8>>,
 }
@@ -118,7 +122,7 @@ pub struct TargetMeta {
 impl TargetMeta {
     /// The usual one: size and SHA-256 of a manifest.
     pub fn new(sha256: [u8; 32], length: u64) -> Self {
-        Self { length, hashes: BTreeMap::from([("sha256".to_owned(), sha256.to_vec())]), custom: None }
+        Self { length, sha256: Some(sha256), sha512: None, other_hashes: BTreeMap::new(), custom: None }
     }
 
     /// Reads what Notary writes for a target.
@@ -129,14 +133,30 @@ impl TargetMeta {
         let length = members.get("length").int("length")?;
         let length =
             u64::try_from(length).map_err(|_| Malformed::new(format!("length {length} is negative")))?;
-        let mut hashes = BTreeMap::new();
+        let (mut sha256, mut sha512, mut other_hashes) = (None, None, BTreeMap::new());
         for (algorithm, value) in members.get("hashes").map("hashes")? {
-            hashes.insert(algorithm.clone().into_owned(), value.bytes("hash")?);
+            let hash = value.bytes("hash")?;
+            let wrong_size = |_| Malformed::new(format!("its {algorithm} has the wrong size"));
+            match algorithm.as_ref() {
+                "sha256" => sha256 = Some(hash.try_into().map_err(wrong_size)?),
+                "sha512" => sha512 = Some(hash.try_into().map_err(wrong_size)?),
+                other => drop(other_hashes.insert(other.to_owned(), hash)),
+            }
         }
         let custom =
             json::raw_members(&canonical)?.get("custom").and_then(|span| canonical.get(span.clone()));
         let custom = custom.filter(|raw| *raw != b"null").map(<[u8]>::to_vec);
-        Ok(Self { length, hashes, custom })
+        Ok(Self { length, sha256, sha512, other_hashes, custom })
+    }
+
+    /// All hashes, in ascending order of their names.
+    fn hashes(&self) -> Vec<(&str, &[u8])> {
+        let known = [("sha256", self.sha256.as_ref().map(<[u8; 32]>::as_slice))];
+        let known = known.into_iter().chain([("sha512", self.sha512.as_ref().map(<[u8; 64]>::as_slice))]);
+        let others = self.other_hashes.iter().map(|(name, hash)| (name.as_str(), hash.as_slice()));
+        let mut all: Vec<_> = known.filter_map(|(name, hash)| Some((name, hash?))).chain(others).collect();
+        all.sort_unstable();
+        all
     }
 
     /// The canonical form, which is the plain form too where `custom` allows.
@@ -146,7 +166,7 @@ impl TargetMeta {
             object.raw("custom", custom);
         }
         let mut hashes = Object::new(object.member("hashes"));
-        for (algorithm, hash) in &self.hashes {
+        for (algorithm, hash) in self.hashes() {
             hashes.bytes(algorithm, hash);
         }
         hashes.end();
@@ -334,8 +354,7 @@ mod tests {
     }
 
     fn meta(length: u64) -> TargetMeta {
-        let hash = <[u8; 32]>::try_from(TargetMeta::read(USUAL.as_bytes()).unwrap().hashes["sha256"].clone());
-        TargetMeta::new(hash.unwrap(), length)
+        TargetMeta::new(TargetMeta::read(USUAL.as_bytes()).unwrap().sha256.unwrap(), length)
     }
 
     const USUAL: &str = r#"{"hashes":{"sha256":"WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="},"length":1}"#;

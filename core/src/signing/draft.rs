@@ -155,6 +155,7 @@ impl Draft {
 
     /// A repository that was made, but of which nothing is published: its first
     /// root is uploaded as it is, everything else is signed anew.
+    #[cfg(feature = "http")]
     pub(crate) fn unpublished(root: &TrustedRoot, targets: Option<Arc<Targets>>) -> Result<Self> {
         let has_targets = targets.is_some();
         let targets = targets.map(|targets| (role::TARGETS.to_owned(), targets));
@@ -238,6 +239,7 @@ impl Draft {
 
     /// As a repository that is to be published later: its targets begin with
     /// version 1, which never leaves this machine.
+    #[cfg(feature = "http")]
     pub(crate) fn unpublished_first(mut self) -> Self {
         self.initial = false;
         self

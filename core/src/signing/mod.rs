@@ -10,8 +10,12 @@ mod change;
 mod draft;
 mod proposal;
 mod sign;
+#[cfg(test)]
+mod tests;
 
 pub use change::Change;
 pub use draft::{Draft, Lifetimes};
 pub use proposal::Proposal;
+#[cfg(feature = "http")]
+pub(crate) use sign::as_rfc3339;
 pub use sign::{SignedFile, SignerSource, Unsigned, sign};

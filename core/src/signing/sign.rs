@@ -55,6 +55,7 @@ pub struct SignedFile {
     pub file: Bytes,
 }
 
+#[cfg(feature = "http")]
 impl SignedFile {
     /// What a file would be, without its bytes.
     pub(crate) fn planned(unsigned: &Unsigned, key_ids: Vec<String>) -> Self {
@@ -63,7 +64,10 @@ impl SignedFile {
     }
 }
 
-fn as_rfc3339<S: Serializer>(moment: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(crate) fn as_rfc3339<S: Serializer>(
+    moment: &SystemTime,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&format_time(*moment))
 }
 

@@ -23,6 +23,8 @@ use crate::{Error, Result};
 
 /// Largest change. Those of real life have a few kilobytes.
 const MAX_CHANGE: u64 = 10 << 20;
+/// What is read at once: most changes are smaller.
+const TYPICAL_CHANGE: usize = 512;
 /// Digits of the time in a file name.
 const DIGITS: usize = 20;
 
@@ -153,7 +155,7 @@ fn time_of(name: &str) -> Option<u128> {
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let Some(file) = cache::open(path)? else { return Ok(None) };
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(TYPICAL_CHANGE);
     let read = file.take(MAX_CHANGE + 1).read_to_end(&mut content);
     read.map_err(|error| failed(path, "cannot be read", &error))?;
     if content.len() as u64 > MAX_CHANGE {
