@@ -1,6 +1,6 @@
 /*
  * tagtrust: which digest did a publisher sign for registry/repository:tag?
- * Docker Content Trust (Notary v1), verified in your process.
+ * Docker Content Trust (Notary v1), verified and signed in your process.
  *
  *     tagtrust_config *config = tagtrust_config_new();
  *     tagtrust_client *client;
@@ -11,6 +11,12 @@
  *         puts(tagtrust_image_pinned_reference(image));
  *     else
  *         fprintf(stderr, "%s\n", tagtrust_error_message(error));
+ *
+ * and for publishers, in place of the image:
+ *
+ *     tagtrust_publication *publication;
+ *     if (tagtrust_client_sign(client, "registry.example/team/app:1.2", NULL, 0,
+ *                              &publication, &error) == TAGTRUST_OK) ...
  *
  * The contract, for all functions:
  *
@@ -29,24 +35,47 @@
  *
  * Strings. In: NUL-terminated UTF-8 that nobody changes during the call; the
  * library keeps copies. Out: NUL-terminated UTF-8 that belongs to its object
- * and lives as long; do not free or change it.
+ * and lives as long; do not free or change it. PEM and JSON are strings too.
+ *
+ * Arrays. In: `count` elements in a row, which nobody changes during the call.
+ * For a count of zero the array may be NULL.
+ *
+ * Lists. What there is only once or twice has functions that read it; longer
+ * lists, such as keys and delegations, are handed out as a tagtrust_text with
+ * JSON. Their objects may get more members.
  *
  * Wrong arguments. NULL where there must be something, and strings that are not
- * UTF-8, are answered with TAGTRUST_INVALID_ARGUMENT. Functions that read an
- * object answer NULL with NULL, 0 or false. Other pointers must be valid.
+ * UTF-8, are answered with TAGTRUST_INVALID_ARGUMENT. Where a comment does not
+ * say that an argument may be NULL, it may not. Functions that read an object
+ * answer NULL with NULL, 0 or false. Other pointers must be valid.
  *
  * Settings. Whether a name, URL or file can be used is looked at when the client
  * is made: tagtrust_client_new answers TAGTRUST_INVALID_CONFIGURATION. Only
- * tagtrust_config_pin_ca reads its file at once.
+ * what tagtrust_config_pin_ca and tagtrust_config_add_signer get is read at once.
  *
  * Threads. A client may be used by any number of threads at once. Images,
- * inspections and errors may be read by several at once. A configuration
- * belongs to one thread at a time. Nothing may be used once it is freed. A
- * child after fork must not use what its parent made.
+ * inspections, publications, texts and errors may be read by several at once. A
+ * configuration and an edit belong to one thread at a time. Nothing may be used
+ * once it is freed. A child after fork must not use what its parent made.
+ *
+ * Callbacks. They come with a `data` pointer of yours, which is only handed
+ * back. From tagtrust_client_new on, until the client and all its edits are
+ * freed, they may be called during any call that uses these: from the thread
+ * of that call or another one, and from several at once. What they get they
+ * may use until they return, and not change. They may block: the call waits
+ * for as long, and so may others for the same repository. They must not free
+ * anything of the library's that others use; functions that take a client or end
+ * an edit answer TAGTRUST_INVALID_ARGUMENT there. Nor may they have another
+ * thread call these and wait for it. They must return: an exception or longjmp
+ * out of them ends the process or worse.
+ *
+ * Secrets. Passphrases and private keys are wiped from memory when they are no
+ * longer needed, and stand in no error, log or text but the one of
+ * tagtrust_client_export_keys. Strings that you hand in are yours to wipe. A
+ * passphrase callback writes to a buffer of the library, which wipes it.
  *
  * Panics. A defect of the library ends as TAGTRUST_INTERNAL, with a report on
- * stderr: no panic or exception leaves it, and the client stays usable. Nor may
- * one enter: a callback must return.
+ * stderr: no panic or exception leaves it, and the client stays usable.
  *
  * Versions. Before 1.0 a new minor version may change anything here, and has
  * another soname. Within one, functions and numbers are only added.
@@ -67,8 +96,9 @@
 /// How a call ended.
 ///
 /// 1 to 9 are mistakes of the caller, 10 to 29 refusals (the image is not
-/// trusted), 30 to 39 mean that it could not be decided, 99 is a defect of the
-/// library. Whatever is not `TAGTRUST_OK` means: do not use the image. Numbers
+/// trusted), 30 to 39 mean that it could not be decided, 40 to 49 that it could
+/// not be published, 99 is a defect of the library. Whatever is not
+/// `TAGTRUST_OK` means: do not use the image, or: it is not published. Numbers
 /// are never reused, and new ones may come.
 typedef enum {
     /// Done; for a verification: trusted.
@@ -79,6 +109,8 @@ typedef enum {
     TAGTRUST_INVALID_CONFIGURATION = 2,
     /// An argument is NULL that may not be, or not UTF-8.
     TAGTRUST_INVALID_ARGUMENT = 3,
+    /// A name, key, file or value that was given cannot be used.
+    TAGTRUST_INVALID_INPUT = 4,
     /// The trust server has nothing for this repository.
     TAGTRUST_NO_TRUST_DATA = 10,
     /// The repository is signed, this tag (or digest) in it is not.
@@ -101,6 +133,14 @@ typedef enum {
     TAGTRUST_UNAUTHORIZED = 31,
     /// The trust directory cannot be read or written, or is damaged.
     TAGTRUST_STORE_ERROR = 32,
+    /// No private key at hand may sign for a role.
+    TAGTRUST_KEY_NOT_FOUND = 40,
+    /// A private key could not be decrypted, or a new one has no acceptable passphrase.
+    TAGTRUST_WRONG_PASSPHRASE = 41,
+    /// What was to be published contradicts what others have published meanwhile.
+    TAGTRUST_CONFLICT = 42,
+    /// The trust server refused an upload or another request to change something.
+    TAGTRUST_SERVER_REJECTED = 43,
     /// A defect of the library. Nothing was trusted.
     TAGTRUST_INTERNAL = 99,
 } tagtrust_status;
@@ -113,14 +153,25 @@ typedef enum {
     TAGTRUST_LOOKUP_NOTARY = 1,
 } tagtrust_lookup;
 
-/// Verifies images. It keeps connections and what it has verified, so make one
-/// and use it from all threads, at once if you like. Freed with
-/// `tagtrust_client_free`, once no other thread uses it.
+/// Verifies images, and publishes them. It keeps connections and what it has
+/// verified, so make one and use it from all threads, at once if you like. Freed
+/// with `tagtrust_client_free`, once no other thread uses it.
 typedef struct tagtrust_client tagtrust_client;
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
 /// `tagtrust_config_free`; one thread at a time may use it.
 typedef struct tagtrust_config tagtrust_config;
+
+/// Changes of one repository in the making: one refresh and one upload for all
+/// of them, however many. Freed with `tagtrust_edit_free`; one thread at a time
+/// may use it.
+///
+/// Functions that add a step do nothing else. A step that is refused, as by
+/// `TAGTRUST_INVALID_ARGUMENT`, is remembered, and all functions that end the
+/// edit then fail with its error: it is enough to look at their status. The edit
+/// stays as it is when it is ended, so what `tagtrust_edit_dry_run` shows can
+/// then be published.
+typedef struct tagtrust_edit tagtrust_edit;
 
 /// Why a call failed. Freed with `tagtrust_error_free`; several threads may
 /// read it at once.
@@ -133,6 +184,45 @@ typedef struct tagtrust_image tagtrust_image;
 /// The signed tags, signers and keys of a repository. Freed with
 /// `tagtrust_inspection_free`; several threads may read it at once.
 typedef struct tagtrust_inspection tagtrust_inspection;
+
+/// A text: JSON, or private keys in PEM. Freed with `tagtrust_text_free`, which
+/// wipes it; several threads may read it at once.
+typedef struct tagtrust_text tagtrust_text;
+
+/// What was published, or staged, or what would be. Freed with
+/// `tagtrust_publication_free`; several threads may read it at once.
+typedef struct tagtrust_publication tagtrust_publication;
+
+/// Gives the time in seconds since 1970 in UTC.
+typedef int64_t (*tagtrust_clock_callback)(void *data);
+
+/// Writes the passphrase of a private key to `buffer`, in UTF-8, and returns its
+/// length in bytes without a NUL. A negative number, or one above `capacity`,
+/// means that there is none. The library wipes the buffer.
+///
+/// `key_id` is the key's ID, or for a file whose key is not known yet its name.
+/// With `create` it is the passphrase of a new key, at least 8 bytes. `attempt`
+/// counts from 0, and goes up when the last answer was too short or wrong; the
+/// same wrong answer twice ends it.
+typedef ptrdiff_t (*tagtrust_passphrase_callback)(void *data,
+                                                  const char *key_id,
+                                                  const char *role,
+                                                  bool create,
+                                                  uint32_t attempt,
+                                                  char *buffer,
+                                                  size_t capacity);
+
+/// Writes the signature over `length` bytes of `message` to `signature`, and
+/// returns its length. A negative number, or one above `capacity`, means that it
+/// could not be made.
+///
+/// For an ECDSA key SHA-256 and r||s or DER, for an RSA key PSS with SHA-256 and
+/// a salt of 32 bytes. The library checks it with the public key.
+typedef ptrdiff_t (*tagtrust_sign_callback)(void *data,
+                                            const uint8_t *message,
+                                            size_t length,
+                                            uint8_t *signature,
+                                            size_t capacity);
 
 #ifdef __cplusplus
 extern "C" {
@@ -149,7 +239,7 @@ tagtrust_status tagtrust_client_new(const tagtrust_config *config,
                                     tagtrust_client **client,
                                     tagtrust_error **error);
 
-/// Frees a client. Images and inspections that it gave stay.
+/// Frees a client. What it gave stays, and so do its edits.
 void tagtrust_client_free(tagtrust_client *client);
 
 /// The digest that the publisher signed for a reference.
@@ -188,7 +278,8 @@ tagtrust_config *tagtrust_config_new(void);
 /// Frees a configuration.
 void tagtrust_config_free(tagtrust_config *config);
 
-/// Directory with the cached metadata. Default: `trust` in Docker's directory.
+/// Directory with the cached metadata and the private keys. Default: `trust` in
+/// Docker's directory.
 tagtrust_status tagtrust_config_set_trust_dir(tagtrust_config *config, const char *path);
 
 /// Docker's directory, with `config.json`, `tls/` and `trust/`. Default:
@@ -237,14 +328,38 @@ tagtrust_status tagtrust_config_set_parallelism(tagtrust_config *config, size_t 
 tagtrust_status tagtrust_config_set_danger_plain_http(tagtrust_config *config,
                                                       bool allowed);
 
-/// Where the time comes from: `now(data)` gives seconds since 1970 in UTC.
-/// Default: the system's clock.
-///
-/// It is called from every thread that uses a client made with this, from
-/// several at once, as long as there is such a client. It must not unwind.
+/// Where the time comes from. Default: the system's clock.
 tagtrust_status tagtrust_config_set_clock(tagtrust_config *config,
-                                          int64_t (*now)(void *data),
+                                          tagtrust_clock_callback now,
                                           void *data);
+
+/// Where the passphrases of private keys come from. Default:
+/// `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for root keys,
+/// `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
+tagtrust_status tagtrust_config_set_passphrase(tagtrust_config *config,
+                                               tagtrust_passphrase_callback passphrase,
+                                               void *data);
+
+/// Adds a private key that is elsewhere, such as in an HSM, and signs through a
+/// callback. It comes before a key with the same ID on disk.
+///
+/// `public_key` is the text of a PEM file with one `PUBLIC KEY`, ECDSA or RSA.
+tagtrust_status tagtrust_config_add_signer(tagtrust_config *config,
+                                           const char *public_key,
+                                           tagtrust_sign_callback sign,
+                                           void *data,
+                                           tagtrust_error **error);
+
+/// How long new files of a role last, in seconds: of "root", "targets",
+/// "snapshot", one delegation, or with "delegations" all others of these.
+/// Default: 3650 days for the root, 1095 for others, as in Notary.
+tagtrust_status tagtrust_config_set_expiry(tagtrust_config *config,
+                                           const char *role,
+                                           uint64_t seconds);
+
+/// Makes the snapshot keys of new repositories here, as `notary` does. Default:
+/// the server has them, as in Docker.
+tagtrust_status tagtrust_config_set_local_snapshot(tagtrust_config *config, bool local);
 
 /// Pins a root key ID (64 hex digits) for a repository such as
 /// "registry.example/team/app", or for all whose name starts with what stands
@@ -287,6 +402,135 @@ tagtrust_status tagtrust_config_require_threshold(tagtrust_config *config,
                                                   const char *const *signers,
                                                   size_t count,
                                                   size_t threshold);
+
+/// Begins changes of a repository (`registry/repository`).
+tagtrust_status tagtrust_edit_new(const tagtrust_client *client,
+                                  const char *repository,
+                                  tagtrust_edit **edit,
+                                  tagtrust_error **error);
+
+/// Frees an edit. What was not published or staged is forgotten.
+void tagtrust_edit_free(tagtrust_edit *edit);
+
+/// Makes the repository: see `tagtrust_client_init`.
+tagtrust_status tagtrust_edit_init(tagtrust_edit *edit,
+                                   const char *root_key,
+                                   const char *targets_key,
+                                   bool local_snapshot);
+
+/// Signs a tag.
+///
+/// `digest` and `size` are those of the manifest or index; if `digest` is NULL,
+/// the registry is asked. `custom` is JSON to sign with it, or NULL. Without
+/// roles (`count` zero) it is signed as Docker does: in every first-level
+/// delegation that admits it and that we hold a key for, or in `targets` if
+/// there is no delegation.
+tagtrust_status tagtrust_edit_sign(tagtrust_edit *edit,
+                                   const char *tag,
+                                   const char *digest,
+                                   uint64_t size,
+                                   const char *custom,
+                                   const char *const *roles,
+                                   size_t count);
+
+/// Removes the signatures of a tag from `count` roles, or without roles from
+/// every first-level delegation and from `targets`, where we hold a key.
+tagtrust_status tagtrust_edit_revoke(tagtrust_edit *edit,
+                                     const char *tag,
+                                     const char *const *roles,
+                                     size_t count);
+
+/// As `tagtrust_edit_revoke` for all tags.
+tagtrust_status tagtrust_edit_revoke_all(tagtrust_edit *edit,
+                                         const char *const *roles,
+                                         size_t count);
+
+/// Adds a signer as Docker does: its keys may sign for `targets/<name>` and
+/// `targets/releases`, all tags. `public_keys` is the text of its PEM files.
+tagtrust_status tagtrust_edit_add_signer(tagtrust_edit *edit,
+                                         const char *name,
+                                         const char *public_keys);
+
+/// Removes a signer as Docker does. If nobody else's signature is left on the
+/// tags of `targets/releases`, they are signed anew with a key at hand; without
+/// one it needs `force`, and no tag counts until somebody signs.
+tagtrust_status tagtrust_edit_remove_signer(tagtrust_edit *edit,
+                                            const char *name,
+                                            bool force);
+
+/// Declares a delegation, such as "targets/team/qa", with the keys of a PEM text
+/// and `count` paths: prefixes of the tags that it may sign, "" for all. One
+/// that exists gets them added; `public_keys` may then be NULL.
+tagtrust_status tagtrust_edit_add_delegation(tagtrust_edit *edit,
+                                             const char *role,
+                                             const char *public_keys,
+                                             const char *const *paths,
+                                             size_t count);
+
+/// Ends a delegation and all below it.
+tagtrust_status tagtrust_edit_remove_delegation(tagtrust_edit *edit, const char *role);
+
+/// Takes keys and paths from a delegation.
+tagtrust_status tagtrust_edit_remove_from_delegation(tagtrust_edit *edit,
+                                                     const char *role,
+                                                     const char *const *key_ids,
+                                                     size_t key_id_count,
+                                                     const char *const *paths,
+                                                     size_t path_count);
+
+/// Takes keys from all delegations.
+tagtrust_status tagtrust_edit_purge_keys(tagtrust_edit *edit,
+                                         const char *const *key_ids,
+                                         size_t count);
+
+/// Gives "root", "targets", "snapshot" or "timestamp" other keys: with
+/// `server_managed` a new one on the server, else `count` that are at hand, or
+/// without any a new one on this machine.
+tagtrust_status tagtrust_edit_rotate_key(tagtrust_edit *edit,
+                                         const char *role,
+                                         bool server_managed,
+                                         const char *const *key_ids,
+                                         size_t count);
+
+/// Sets how many keys of a role must sign.
+tagtrust_status tagtrust_edit_set_threshold(tagtrust_edit *edit,
+                                            const char *role,
+                                            uint32_t threshold);
+
+/// Signs the file of `targets` or of a delegation anew as it is.
+tagtrust_status tagtrust_edit_witness(tagtrust_edit *edit, const char *role);
+
+/// Signs anew whatever expires within this time and whose keys are at hand.
+tagtrust_status tagtrust_edit_renew(tagtrust_edit *edit, uint64_t within_seconds);
+
+/// Adds the changes that were staged before, here or by `notary`. Publishing
+/// ends them.
+tagtrust_status tagtrust_edit_staged(tagtrust_edit *edit);
+
+/// Signs what changes and uploads it. If others publish at the same time, the
+/// changes are made anew on top of theirs. After an error nothing is published,
+/// and it can be tried again.
+tagtrust_status tagtrust_edit_publish(const tagtrust_edit *edit,
+                                      tagtrust_publication **publication,
+                                      tagtrust_error **error);
+
+/// What would change. Needs no private key, makes none and writes nothing.
+tagtrust_status tagtrust_edit_dry_run(const tagtrust_edit *edit,
+                                      tagtrust_publication **publication,
+                                      tagtrust_error **error);
+
+/// Stages the changes in Notary's changelist instead of publishing them:
+/// `tagtrust_client_publish` or `notary publish` does that later. Rotations and
+/// thresholds cannot be staged.
+tagtrust_status tagtrust_edit_stage(const tagtrust_edit *edit,
+                                    tagtrust_publication **publication,
+                                    tagtrust_error **error);
+
+/// Signs what changes with the keys at hand, for others to add theirs with
+/// `tagtrust_client_cosign`. The proposal is a small JSON file without secrets.
+tagtrust_status tagtrust_edit_sign_partial(const tagtrust_edit *edit,
+                                           tagtrust_text **proposal,
+                                           tagtrust_error **error);
 
 /// The class of the error; `TAGTRUST_INVALID_ARGUMENT` for NULL.
 tagtrust_status tagtrust_error_status(const tagtrust_error *error);
@@ -355,9 +599,296 @@ const char *tagtrust_inspection_pretty(const tagtrust_inspection *inspection);
 /// Frees an inspection.
 void tagtrust_inspection_free(tagtrust_inspection *inspection);
 
+/// All private keys: root keys first, then by repository, role and ID. JSON: an
+/// array of objects with `id`, `role`, `gun` (the repository, or null) and
+/// `location`, which is the file, or "signer" for one of
+/// `tagtrust_config_add_signer`.
+tagtrust_status tagtrust_client_keys(const tagtrust_client *client,
+                                     tagtrust_text **json,
+                                     tagtrust_error **error);
+
+/// Makes a signer's key as `docker trust key generate` does: the private half
+/// goes to the trust directory, the public one to `<name>.pub` in `directory`.
+/// JSON: an object with `id` and `public_key_file`.
+tagtrust_status tagtrust_client_generate_key(const tagtrust_client *client,
+                                             const char *name,
+                                             const char *directory,
+                                             tagtrust_text **json,
+                                             tagtrust_error **error);
+
+/// Loads the private keys in a file into the trust directory, as `docker trust
+/// key load` does. `name`, which may be NULL, becomes the role of keys whose file
+/// has none. JSON: the loaded keys, as of `tagtrust_client_keys`.
+tagtrust_status tagtrust_client_load_key(const tagtrust_client *client,
+                                         const char *file,
+                                         const char *name,
+                                         tagtrust_text **json,
+                                         tagtrust_error **error);
+
+/// Imports private keys from the text of a PEM file, such as
+/// `tagtrust_client_export_keys` and `notary key export` write. `role` and `gun`,
+/// which may be NULL, are for keys whose headers do not say. JSON: the imported
+/// keys, as of `tagtrust_client_keys`.
+tagtrust_status tagtrust_client_import_keys(const tagtrust_client *client,
+                                            const char *pem,
+                                            const char *role,
+                                            const char *gun,
+                                            tagtrust_text **json,
+                                            tagtrust_error **error);
+
+/// The private keys with `count` IDs, or those for one repository (`gun`), or
+/// with neither of them all: PEM, byte for byte what `notary key export` writes.
+/// Each stays encrypted as it is on disk.
+tagtrust_status tagtrust_client_export_keys(const tagtrust_client *client,
+                                            const char *gun,
+                                            const char *const *key_ids,
+                                            size_t count,
+                                            tagtrust_text **pem,
+                                            tagtrust_error **error);
+
+/// Encrypts a key with another passphrase; if it is NULL, the client's callback
+/// or environment variable is asked for the new one too.
+tagtrust_status tagtrust_client_change_passphrase(const tagtrust_client *client,
+                                                  const char *key_id,
+                                                  const char *passphrase,
+                                                  tagtrust_error **error);
+
+/// Removes a private key. Without a copy it is gone for good.
+tagtrust_status tagtrust_client_remove_key(const tagtrust_client *client,
+                                           const char *key_id,
+                                           tagtrust_error **error);
+
+/// Registry and repository, such as "docker.io/library/alpine".
+const char *tagtrust_publication_repository(const tagtrust_publication *publication);
+
+/// True if something was uploaded: not by a dry run, not by staging, and not if
+/// everything was as it should be already.
+bool tagtrust_publication_published(const tagtrust_publication *publication);
+
+/// How often it was tried: more than once if others published at the same time.
+uint32_t tagtrust_publication_attempts(const tagtrust_publication *publication);
+
+/// How many changes there are; zero if everything was as it should be already.
+size_t tagtrust_publication_change_count(const tagtrust_publication *publication);
+
+/// A change in words, for people. NULL from `tagtrust_publication_change_count` on.
+const char *tagtrust_publication_change(const tagtrust_publication *publication,
+                                        size_t index);
+
+/// How many files were signed, or would be.
+size_t tagtrust_publication_file_count(const tagtrust_publication *publication);
+
+/// The role of a file, such as "targets/releases". NULL from
+/// `tagtrust_publication_file_count` on.
+const char *tagtrust_publication_file_role(const tagtrust_publication *publication,
+                                           size_t index);
+
+/// The version of a file; 0 from `tagtrust_publication_file_count` on.
+int64_t tagtrust_publication_file_version(const tagtrust_publication *publication,
+                                          size_t index);
+
+/// When a file expires, in seconds since 1970 in UTC; 0 from
+/// `tagtrust_publication_file_count` on.
+int64_t tagtrust_publication_file_expires(const tagtrust_publication *publication,
+                                          size_t index);
+
+/// How many warnings there are.
+size_t tagtrust_publication_warning_count(const tagtrust_publication *publication);
+
+/// What a publisher should know besides, for people. NULL from
+/// `tagtrust_publication_warning_count` on.
+const char *tagtrust_publication_warning(const tagtrust_publication *publication,
+                                         size_t index);
+
+/// All of it as a JSON object, with the IDs of the keys that signed each file,
+/// and with the action, type, role and path of each change.
+const char *tagtrust_publication_json(const tagtrust_publication *publication);
+
+/// Frees a publication.
+void tagtrust_publication_free(tagtrust_publication *publication);
+
+/// Makes a repository: a root key is made or reused, the timestamp key is the
+/// server's, and the first root and targets are published.
+///
+/// `root_key` and `targets_key` are IDs of keys at hand. NULL: as Docker, the
+/// root key on disk with the lowest ID, else a new one; and a new targets key.
+/// With `local_snapshot` the snapshot key is made here, otherwise the server has
+/// it. With `unpublished` the files are only written to the trust directory, and
+/// publishing the first change uploads them.
+tagtrust_status tagtrust_client_init(const tagtrust_client *client,
+                                     const char *repository,
+                                     const char *root_key,
+                                     const char *targets_key,
+                                     bool local_snapshot,
+                                     bool unpublished,
+                                     tagtrust_publication **publication,
+                                     tagtrust_error **error);
+
+/// Removes a repository's cached metadata and staged changes, and with `remote`
+/// first everything that the server has of it. Keys stay.
+tagtrust_status tagtrust_client_delete(const tagtrust_client *client,
+                                       const char *repository,
+                                       bool remote,
+                                       tagtrust_error **error);
+
+/// Signs `registry/repository:tag` as Docker does, and makes the repository if
+/// it does not exist.
+///
+/// `digest` and `size` are those of the manifest or index; if `digest` is NULL,
+/// the registry is asked. With a digest in the reference it must be that. More
+/// can be signed with `tagtrust_edit_sign`.
+tagtrust_status tagtrust_client_sign(const tagtrust_client *client,
+                                     const char *reference,
+                                     const char *digest,
+                                     uint64_t size,
+                                     tagtrust_publication **publication,
+                                     tagtrust_error **error);
+
+/// Signs `count` tags: one refresh and one upload for each repository.
+///
+/// `digests`, or some of them, may be NULL: these the registry is asked for.
+/// `publications` and `errors` (which may be NULL) are arrays of `count`
+/// pointers. For each repository, in the order of their first tags, one of the
+/// two is set at the same place; all other places are NULL. If nothing could be
+/// begun, as for a reference that cannot be read, all errors are set.
+/// `TAGTRUST_OK` only if all are signed, else the status of the first error.
+tagtrust_status tagtrust_client_sign_many(const tagtrust_client *client,
+                                          const char *const *references,
+                                          const char *const *digests,
+                                          const uint64_t *sizes,
+                                          size_t count,
+                                          tagtrust_publication **publications,
+                                          tagtrust_error **errors);
+
+/// Removes the signatures of a tag, or of all tags if the reference has none:
+/// see `tagtrust_edit_revoke`.
+tagtrust_status tagtrust_client_revoke(const tagtrust_client *client,
+                                       const char *reference,
+                                       tagtrust_publication **publication,
+                                       tagtrust_error **error);
+
+/// Adds a signer, and makes the repository if it does not exist: see
+/// `tagtrust_edit_add_signer`.
+tagtrust_status tagtrust_client_add_signer(const tagtrust_client *client,
+                                           const char *name,
+                                           const char *public_keys,
+                                           const char *repository,
+                                           tagtrust_publication **publication,
+                                           tagtrust_error **error);
+
+/// Removes a signer: see `tagtrust_edit_remove_signer`.
+tagtrust_status tagtrust_client_remove_signer(const tagtrust_client *client,
+                                              const char *name,
+                                              const char *repository,
+                                              bool force,
+                                              tagtrust_publication **publication,
+                                              tagtrust_error **error);
+
+/// Gives a role other keys: see `tagtrust_edit_rotate_key`.
+tagtrust_status tagtrust_client_rotate_key(const tagtrust_client *client,
+                                           const char *repository,
+                                           const char *role,
+                                           bool server_managed,
+                                           const char *const *key_ids,
+                                           size_t count,
+                                           tagtrust_publication **publication,
+                                           tagtrust_error **error);
+
+/// Publishes what is staged, and a repository that was made and not published.
+tagtrust_status tagtrust_client_publish(const tagtrust_client *client,
+                                        const char *repository,
+                                        tagtrust_publication **publication,
+                                        tagtrust_error **error);
+
+/// The staged changes, in the order in which they apply. JSON: an array of
+/// objects with `action`, `type`, `role`, `path` and `description`.
+tagtrust_status tagtrust_client_staged(const tagtrust_client *client,
+                                       const char *repository,
+                                       tagtrust_text **json,
+                                       tagtrust_error **error);
+
+/// Removes `count` staged changes by their numbers, from 0, in the order of
+/// `tagtrust_client_staged`. After an error all stay.
+tagtrust_status tagtrust_client_unstage(const tagtrust_client *client,
+                                        const char *repository,
+                                        const uint64_t *numbers,
+                                        size_t count,
+                                        tagtrust_error **error);
+
+/// Removes all staged changes.
+tagtrust_status tagtrust_client_unstage_all(const tagtrust_client *client,
+                                            const char *repository,
+                                            tagtrust_error **error);
+
+/// All delegations. JSON: an array of objects with `name`, `paths`, `key_ids`
+/// and `threshold`.
+tagtrust_status tagtrust_client_delegations(const tagtrust_client *client,
+                                            const char *repository,
+                                            tagtrust_text **json,
+                                            tagtrust_error **error);
+
+/// The files that expire within this time or have expired, the first one first.
+/// JSON: an array of objects with `role`, `version`, `expires` (RFC 3339 in UTC)
+/// and `can_sign`, whether a key for it is at hand.
+tagtrust_status tagtrust_client_expiring(const tagtrust_client *client,
+                                         const char *repository,
+                                         uint64_t within_seconds,
+                                         tagtrust_text **json,
+                                         tagtrust_error **error);
+
+/// Signs anew what expires within this time and whose keys are at hand. For what
+/// has expired already there is `tagtrust_client_recover`.
+tagtrust_status tagtrust_client_renew(const tagtrust_client *client,
+                                      const char *repository,
+                                      uint64_t within_seconds,
+                                      tagtrust_publication **publication,
+                                      tagtrust_error **error);
+
+/// Signs anew whatever has expired or expires within this time, so that a
+/// repository can be used again that nobody can verify any more. What is signed
+/// is what the server has now, checked in everything but its age: look at what
+/// it would be with `dry_run` first.
+tagtrust_status tagtrust_client_recover(const tagtrust_client *client,
+                                        const char *repository,
+                                        uint64_t within_seconds,
+                                        bool dry_run,
+                                        tagtrust_publication **publication,
+                                        tagtrust_error **error);
+
+/// What a proposal is about: look at it before you sign. JSON: an object with
+/// `repository`, `changes` (as of `tagtrust_client_staged`) and `signers`, for
+/// each role the IDs of the keys that have signed.
+tagtrust_status tagtrust_proposal_summary(const char *proposal,
+                                          tagtrust_text **json,
+                                          tagtrust_error **error);
+
+/// Adds our signatures to a proposal of `tagtrust_edit_sign_partial` or of this
+/// function.
+tagtrust_status tagtrust_client_cosign(const tagtrust_client *client,
+                                       const char *proposal,
+                                       tagtrust_text **signed_proposal,
+                                       tagtrust_error **error);
+
+/// Puts the signatures of `count` copies of one proposal together, adds ours,
+/// and publishes it.
+tagtrust_status tagtrust_client_publish_proposals(const tagtrust_client *client,
+                                                  const char *const *proposals,
+                                                  size_t count,
+                                                  tagtrust_publication **publication,
+                                                  tagtrust_error **error);
+
 /// The name of a status, such as "TagNotSigned"; NULL for an unknown number.
 /// Never freed.
 const char *tagtrust_status_name(int status);
+
+/// The text, with a NUL after it.
+const char *tagtrust_text_data(const tagtrust_text *text);
+
+/// Its length in bytes, without the NUL.
+size_t tagtrust_text_length(const tagtrust_text *text);
+
+/// Wipes and frees a text.
+void tagtrust_text_free(tagtrust_text *text);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,11 +1,13 @@
 //! Where C meets Rust: arguments in, results out, and no panic across.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 use crate::status::Status;
@@ -109,6 +111,27 @@ unsafe fn places<'a, T>(array: *mut Option<Box<T>>, count: usize) -> &'a mut [Ma
     unsafe { std::slice::from_raw_parts_mut(array.cast(), count) }
 }
 
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls a function of the caller's. It cannot come back to where its answer is
+/// waited for: see [`not_in_callback`].
+pub(crate) fn call_out<T>(callback: impl FnOnce() -> T) -> T {
+    let outer = IN_CALLBACK.replace(true);
+    let answer = callback();
+    IN_CALLBACK.set(outer);
+    answer
+}
+
+/// Whatever waits for locks asks this first.
+pub(crate) fn not_in_callback() -> Result<()> {
+    match IN_CALLBACK.get() {
+        true => Err(Error::argument("this function was called from a callback")),
+        false => Ok(()),
+    }
+}
+
 /// Reads something of an object; `missing` for NULL.
 pub(crate) fn read<T, R: Copy>(object: Option<&T>, missing: R, get: impl FnOnce(&T) -> R) -> R {
     guard(|| object.map_or(missing, get)).unwrap_or(missing)
@@ -117,6 +140,18 @@ pub(crate) fn read<T, R: Copy>(object: Option<&T>, missing: R, get: impl FnOnce(
 /// Reads a string that belongs to an object; NULL where there is none.
 pub(crate) fn read_text<T>(object: Option<&T>, get: impl FnOnce(&T) -> Option<&CString>) -> *const c_char {
     read(object, ptr::null(), |object| get(object).map_or(ptr::null(), |text| text.as_ptr()))
+}
+
+/// A string to hand out. It may quote what servers say: a NUL in there must not
+/// hide the rest.
+pub(crate) fn text(text: &str) -> CString {
+    CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
+}
+
+/// A time to hand out, in seconds since 1970 in UTC.
+pub(crate) fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Ends an object.
@@ -143,6 +178,11 @@ impl<'a> Text<'a> {
         let text = unsafe { CStr::from_ptr(self.pointer) };
         text.to_str().map_err(|_| Error::argument(&format!("{name} is not UTF-8")))
     }
+
+    /// A string that may be left out, by NULL.
+    pub(crate) fn read_optional(self, name: &str) -> Result<Option<&'a str>> {
+        if self.pointer.is_null() { Ok(None) } else { self.read(name).map(Some) }
+    }
 }
 
 /// An array of the caller's strings, `const char *const *`.
@@ -154,19 +194,60 @@ pub struct TextArray<'a> {
 }
 
 impl<'a> TextArray<'a> {
+    /// Each string, or what is wrong with it.
     pub(crate) fn read(self, count: usize, name: &str) -> Result<Vec<Result<&'a str>>> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
+        let texts = self.texts(count, name)?.iter().enumerate();
+        Ok(texts.map(|(index, text)| text.read(&format!("{name}[{index}]"))).collect())
+    }
+
+    /// Strings of which none may be wrong.
+    pub(crate) fn read_all(self, count: usize, name: &str) -> Result<Vec<String>> {
+        self.read(count, name)?.into_iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    /// Strings of which each may be left out, or all of them, by NULL.
+    pub(crate) fn read_optional(self, count: usize, name: &str) -> Result<Vec<Option<&'a str>>> {
         if self.pointer.is_null() {
-            return Err(Error::argument(&format!("{name} is NULL")));
+            return Ok(vec![None; count]);
         }
+        let texts = self.texts(count, name)?.iter().enumerate();
+        texts.map(|(index, text)| text.read_optional(&format!("{name}[{index}]"))).collect()
+    }
+
+    fn texts(self, count: usize, name: &str) -> Result<&'a [Text<'a>]> {
         // SAFETY: only C code makes a `TextArray`; by the header's contract it is
         // NULL or holds `count` strings, and nobody changes it during the call.
-        let texts = unsafe { std::slice::from_raw_parts(self.pointer, count) };
-        let read = |(index, text): (usize, &Text<'a>)| text.read(&format!("{name}[{index}]"));
-        Ok(texts.iter().enumerate().map(read).collect())
+        unsafe { elements(self.pointer, count, name) }
     }
+}
+
+/// An array of the caller's numbers, `const uint64_t *`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct NumberArray<'a> {
+    pointer: *const u64,
+    of: PhantomData<&'a [u64]>,
+}
+
+impl<'a> NumberArray<'a> {
+    pub(crate) fn read(self, count: usize, name: &str) -> Result<&'a [u64]> {
+        // SAFETY: only C code makes a `NumberArray`; by the header's contract it is
+        // NULL or holds `count` numbers, and nobody changes it during the call.
+        unsafe { elements(self.pointer, count, name) }
+    }
+}
+
+/// # Safety
+/// The pointer is NULL or there are `count` elements that nobody changes.
+unsafe fn elements<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() {
+        return Err(Error::argument(&format!("{name} is NULL")));
+    }
+    // SAFETY: as the caller promises.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 
 #[cfg(test)]
@@ -213,6 +294,22 @@ mod tests {
         let panicked = run(|| panic!("boom"));
         assert_eq!(panicked, (Status::INTERNAL, [None, None], [Some(Status::INTERNAL); 2]));
         assert_eq!(run(|| Ok(vec![Ok(1), Ok(2)])), (Status::OK, [Some(1), Some(2)], [None, None]));
+    }
+
+    #[test]
+    fn a_callback_is_known_until_the_last_of_its_thread_returns() {
+        let status = || not_in_callback().map_err(|error| error.status());
+        let inside = call_out(|| {
+            call_out(|| ());
+            assert_eq!(std::thread::scope(|scope| scope.spawn(status).join().unwrap()), Ok(()));
+            status()
+        });
+        assert_eq!((inside, status()), (Err(Status::INVALID_ARGUMENT), Ok(())));
+    }
+
+    #[test]
+    fn a_nul_hides_nothing() {
+        assert_eq!(text("one\0two").to_str(), Ok("one\u{fffd}two"));
     }
 
     #[test]

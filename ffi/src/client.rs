@@ -1,28 +1,35 @@
-//! The client and what it is asked.
+//! The client, and what it is asked about images.
 
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
-use crate::boundary::{Text, TextArray, create, create_all, free};
+use crate::boundary::{Text, TextArray, create, create_all, free, not_in_callback};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::inspection::Inspection;
+use crate::publication::Publication;
 use crate::status::Status;
+use crate::text::OwnedText;
 
-/// Verifies images. It keeps connections and what it has verified, so make one
-/// and use it from all threads, at once if you like. Freed with
-/// `tagtrust_client_free`, once no other thread uses it.
-pub struct Client(tagtrust_core::Client);
+/// Verifies images, and publishes them. It keeps connections and what it has
+/// verified, so make one and use it from all threads, at once if you like. Freed
+/// with `tagtrust_client_free`, once no other thread uses it.
+// Shared with the edits, which need no client to stay.
+pub struct Client(Arc<tagtrust_core::Client>);
 
 const _: () = {
     const fn is_shared_by_threads<T: Send + Sync>() {}
     is_shared_by_threads::<Client>();
     is_shared_by_threads::<Image>();
     is_shared_by_threads::<Inspection>();
+    is_shared_by_threads::<Publication>();
+    is_shared_by_threads::<OwnedText>();
     is_shared_by_threads::<Error>();
 };
 
-fn given(client: Option<&Client>) -> Result<&tagtrust_core::Client> {
+pub(crate) fn given(client: Option<&Client>) -> Result<&Arc<tagtrust_core::Client>> {
+    not_in_callback()?;
     client.map(|client| &client.0).ok_or_else(|| Error::argument("client is NULL"))
 }
 
@@ -34,10 +41,12 @@ pub extern "C" fn tagtrust_client_new(
     client: Option<&mut MaybeUninit<Option<Box<Client>>>>,
     error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
 ) -> Status {
-    create(client, error, || Ok(Client(config.ok_or_else(|| Error::argument("config is NULL"))?.client()?)))
+    create(client, error, || {
+        Ok(Client(Arc::new(config.ok_or_else(|| Error::argument("config is NULL"))?.client()?)))
+    })
 }
 
-/// Frees a client. Images and inspections that it gave stay.
+/// Frees a client. What it gave stays, and so do its edits.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_free(client: Option<Box<Client>>) {
     free(client);

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tagtrust_core::{ClientBuilder, Pinning, Policy, Rule};
 
 use crate::boundary::{Output, Text, TextArray, attempt, free, guard};
+use crate::callback::{Clock, ClockCallback, PassphraseCallback, Passphrases, SignCallback, Signer};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -85,7 +87,8 @@ pub extern "C" fn tagtrust_config_free(config: Option<Box<Config>>) {
     free(config);
 }
 
-/// Directory with the cached metadata. Default: `trust` in Docker's directory.
+/// Directory with the cached metadata and the private keys. Default: `trust` in
+/// Docker's directory.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_trust_dir(config: Option<&mut Config>, path: Text<'_>) -> Status {
     build(config, |builder| Ok(builder.trust_dir(path.read("path")?)))
@@ -173,22 +176,72 @@ pub extern "C" fn tagtrust_config_set_danger_plain_http(
     build(config, |builder| Ok(builder.danger_plain_http(allowed)))
 }
 
-/// Where the time comes from: `now(data)` gives seconds since 1970 in UTC.
-/// Default: the system's clock.
-///
-/// It is called from every thread that uses a client made with this, from
-/// several at once, as long as there is such a client. It must not unwind.
+/// Where the time comes from. Default: the system's clock.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_clock(
     config: Option<&mut Config>,
-    now: Option<extern "C" fn(data: *mut c_void) -> i64>,
+    now: ClockCallback,
     data: *mut c_void,
 ) -> Status {
     build(config, |builder| {
-        let now = now.ok_or_else(|| Error::argument("now is NULL"))?;
-        let clock = Clock { now, data };
+        let clock = Clock::new(now, data)?;
         Ok(builder.clock(move || clock.time()))
     })
+}
+
+/// Where the passphrases of private keys come from. Default:
+/// `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for root keys,
+/// `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_passphrase(
+    config: Option<&mut Config>,
+    passphrase: PassphraseCallback,
+    data: *mut c_void,
+) -> Status {
+    build(config, |builder| {
+        let passphrases = Passphrases::new(passphrase, data)?;
+        Ok(builder.passphrase(move |request| {
+            passphrases.answer(request.key_id, request.role, request.create, request.attempt)
+        }))
+    })
+}
+
+/// Adds a private key that is elsewhere, such as in an HSM, and signs through a
+/// callback. It comes before a key with the same ID on disk.
+///
+/// `public_key` is the text of a PEM file with one `PUBLIC KEY`, ECDSA or RSA.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_add_signer(
+    config: Option<&mut Config>,
+    public_key: Text<'_>,
+    sign: SignCallback,
+    data: *mut c_void,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    set(config, error, |config| {
+        let signer = Signer::new(public_key.read("public_key")?, sign, data)?;
+        config.builder = config.builder.clone().signer(Arc::new(signer));
+        Ok(())
+    })
+}
+
+/// How long new files of a role last, in seconds: of "root", "targets",
+/// "snapshot", one delegation, or with "delegations" all others of these.
+/// Default: 3650 days for the root, 1095 for others, as in Notary.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_expiry(
+    config: Option<&mut Config>,
+    role: Text<'_>,
+    seconds: u64,
+) -> Status {
+    build(config, |builder| Ok(builder.expiry(role.read("role")?, Duration::from_secs(seconds))))
+}
+
+/// Makes the snapshot keys of new repositories here, as `notary` does. Default:
+/// the server has them, as in Docker.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_config_set_local_snapshot(config: Option<&mut Config>, local: bool) -> Status {
+    build(config, |builder| Ok(builder.local_snapshot(local)))
 }
 
 /// Pins a root key ID (64 hex digits) for a repository such as
@@ -288,8 +341,7 @@ pub extern "C" fn tagtrust_config_require_threshold(
 ) -> Status {
     set(config, None, |config| {
         let repository = repository.read("repository")?.into();
-        let signers = signers.read(count, "signers")?;
-        let any_of = signers.into_iter().map(|signer| signer.map(str::to_owned)).collect::<Result<_>>()?;
+        let any_of = signers.read_all(count, "signers")?;
         if !(1..=count).contains(&threshold) {
             return Err(Error::argument("threshold is not between 1 and count"));
         }
@@ -298,44 +350,9 @@ pub extern "C" fn tagtrust_config_require_threshold(
     })
 }
 
-/// The caller's clock.
-struct Clock {
-    now: extern "C" fn(*mut c_void) -> i64,
-    data: *mut c_void,
-}
-
-// SAFETY: `data` is only handed back to `now`, and by the header's contract
-// both may be used from any thread, from several at once.
-unsafe impl Send for Clock {}
-// SAFETY: as above.
-unsafe impl Sync for Clock {}
-
-impl Clock {
-    fn time(&self) -> SystemTime {
-        let seconds = (self.now)(self.data);
-        let distance = Duration::from_secs(seconds.unsigned_abs());
-        if seconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    extern "C" fn from_data(data: *mut c_void) -> i64 {
-        // SAFETY: the test below hands in an i64.
-        unsafe { *data.cast::<i64>() }
-    }
-
-    #[test]
-    fn every_number_of_seconds_is_a_time() {
-        for seconds in [0, 1, -1, i64::MAX, i64::MIN] {
-            let mut data = seconds;
-            let time = Clock { now: from_data, data: (&raw mut data).cast() }.time();
-            let distance = time.duration_since(UNIX_EPOCH).unwrap_or_else(|error| error.duration());
-            assert_eq!((distance.as_secs(), time < UNIX_EPOCH), (seconds.unsigned_abs(), seconds < 0));
-        }
-    }
 
     #[test]
     fn the_first_pin_ends_trust_on_first_use_unless_it_was_asked_for() {

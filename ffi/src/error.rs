@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use crate::boundary::{free, read, read_text};
+use crate::boundary::{free, read, read_text, text};
 use crate::status::{Status, tagtrust_status_name};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -44,11 +44,6 @@ impl From<tagtrust_core::Error> for Error {
     }
 }
 
-/// Messages quote what servers say: a NUL in there must not hide the rest.
-fn text(message: &str) -> CString {
-    CString::new(message.replace('\0', "\u{fffd}")).unwrap_or_default()
-}
-
 /// The class of the error; `TAGTRUST_INVALID_ARGUMENT` for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_error_status(error: Option<&Error>) -> Status {
@@ -78,15 +73,4 @@ pub extern "C" fn tagtrust_error_is_refusal(error: Option<&Error>) -> bool {
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_error_free(error: Option<Box<Error>>) {
     free(error);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nul_in_a_message_hides_nothing() {
-        let error = Error::internal("one\0two");
-        assert_eq!(error.message().to_str(), Ok("internal error: one\u{fffd}two"));
-    }
 }

@@ -1,11 +1,10 @@
 //! The answer for one reference.
 
 use std::ffi::{CString, c_char};
-use std::time::UNIX_EPOCH;
 
 use tagtrust_core::{Fault, VerifiedImage};
 
-use crate::boundary::{free, read, read_text};
+use crate::boundary::{free, read, read_text, seconds};
 use crate::error::Result;
 
 /// An image that its publisher signed. Freed with `tagtrust_image_free`;
@@ -34,7 +33,6 @@ impl Image {
             })
         };
         let texts = |names: &[String]| names.iter().map(text).collect::<Result<_, _>>();
-        let until = image.expires.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Ok(Self {
             repository: text(&image.repository)?,
             tag: text(&image.tag)?,
@@ -43,7 +41,7 @@ impl Image {
             size: image.size,
             role: text(&image.role)?,
             signers: texts(&image.signers)?,
-            expires: i64::try_from(until).unwrap_or(i64::MAX),
+            expires: seconds(image.expires),
             fresh: image.fresh,
             pinned_reference: text(&image.pinned_reference)?,
         })

@@ -2,18 +2,25 @@
 //!
 //! Nothing but translation. Arguments are read and results handed out in
 //! [`boundary`], which holds nearly all of the unsafe code; the other modules
-//! are one for each object of the header. What callers must keep to stands in
+//! are one for each object of the header, and for the client one for each of
+//! its uses: [`client`] verifies, [`publish`] publishes, [`keys`] keeps keys. What callers must keep to stands in
 //! the header's first comment (`cbindgen.toml`), and every `SAFETY` comment
 //! refers to it.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod boundary;
+pub mod callback;
 pub mod client;
 pub mod config;
+pub mod edit;
 pub mod error;
 pub mod image;
 pub mod inspection;
+pub mod keys;
+pub mod publication;
+pub mod publish;
 pub mod status;
+pub mod text;
 
 use std::ffi::{CStr, c_char};
 

@@ -23,8 +23,12 @@ fn generate(package: &Path) -> String {
     let bindings = cbindgen::Builder::new().with_crate(package).with_config(config).generate().unwrap();
     let mut header = Vec::new();
     bindings.write(&mut header);
-    // The names that strings get in cbindgen.toml end in a star, and cbindgen puts a space after names.
-    String::from_utf8(header).unwrap().replace("char * ", "char *").replace("const * ", "const *")
+    // The names that strings and arrays get in cbindgen.toml end in a star, and cbindgen puts a space after names.
+    String::from_utf8(header)
+        .unwrap()
+        .replace("char * ", "char *")
+        .replace("const * ", "const *")
+        .replace("_t * ", "_t *")
 }
 
 fn version_macros() -> String {
