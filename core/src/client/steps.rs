@@ -246,7 +246,7 @@ impl Resolver<'_> {
         let now = self.publisher.now();
         let until = now.checked_add(within).unwrap_or(now);
         for name in super::upkeep::renewable_roles(draft) {
-            if !draft.expires(&name).is_some_and(|expires| expires <= until) {
+            if draft.expires(&name).is_none_or(|expires| expires > until) {
                 continue;
             }
             match name.as_str() {

@@ -1,0 +1,141 @@
+//! Other ends of an edit than publishing it: staged for later, signed for
+//! others to add their signatures, or only told.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use super::{Publisher, is_conflict};
+use crate::client::edit::invalid;
+use crate::client::publication::{ChangeSummary, Publication};
+use crate::client::steps::{Resolver, Step, canonical_ids};
+use crate::crypto::KeyId;
+use crate::error::{Error, Result};
+use crate::metadata::role;
+use crate::remote::Failure;
+use crate::signing::{Change, Draft, Proposal, SignedFile};
+
+impl Publisher<'_> {
+    /// Stages what steps mean now.
+    pub(in crate::client) fn stage(&self, steps: &[Step]) -> Result<Publication> {
+        let steps = &self.looked_up(steps)?;
+        let mut draft = self.base(steps)?.draft;
+        let mut resolver = Resolver { publisher: self, warnings: BTreeSet::new(), bump: false };
+        for step in steps {
+            if let Step::Rotate { role, .. } = step {
+                return Err(invalid(
+                    format!("rotation of {role}"),
+                    "it cannot be staged; publish it at once",
+                ));
+            }
+            resolver.apply(step, &mut draft)?;
+        }
+        let files = draft.changes().iter().map(Change::to_file).collect::<Result<Vec<_>>>()?;
+        if !files.is_empty() {
+            self.client.store.changelist(self.gun())?.append(&files, self.now)?;
+        }
+        Ok(Publication {
+            repository: self.gun().to_owned(),
+            changes: draft.changes().iter().map(ChangeSummary::from).collect(),
+            files: Vec::new(),
+            warnings: resolver.warnings.into_iter().collect(),
+            published: false,
+            attempts: 1,
+        })
+    }
+
+    /// The staged changes and the names of their files.
+    pub(in crate::client) fn staged(&self) -> Result<&[(OsString, Change)]> {
+        if let Some(staged) = self.staged.get() {
+            return Ok(staged);
+        }
+        let staged = self.client.read_staged(self.gun())?;
+        Ok(self.staged.get_or_init(|| staged))
+    }
+
+    /// Signs what steps mean with the keys at hand.
+    pub(in crate::client) fn propose(&self, steps: &[Step]) -> Result<Proposal> {
+        let steps = &self.looked_up(steps)?;
+        let mut draft = self.base(steps)?.draft;
+        if draft.is_initial() {
+            return Err(invalid(self.gun(), "nothing of it is published yet; initialise it first"));
+        }
+        let mut resolver = Resolver { publisher: self, warnings: BTreeSet::new(), bump: false };
+        for step in steps {
+            resolver.apply(step, &mut draft)?;
+        }
+        Proposal::new(&draft, &self.client.lifetimes.at(self.now), &|id, _| self.signer(id))
+    }
+
+    /// Adds our signatures to a proposal for what is published.
+    pub(in crate::client) fn cosign(&self, proposal: Proposal) -> Result<Proposal> {
+        let draft = proposal.apply_to(self.base(&[])?.draft)?;
+        proposal.sign(&draft, &|id, _| self.signer(id))
+    }
+
+    /// Publishes a proposal with the signatures it has and those of our keys.
+    pub(in crate::client) fn publish_proposal(&self, proposal: &Proposal) -> Result<Publication> {
+        let mut draft = proposal.apply_to(self.base(&[])?.draft)?;
+        let mut warnings = BTreeSet::new();
+        self.continue_versions(&mut draft)?;
+        let files = self.sign_with(
+            &draft,
+            &|role| proposal.expiry(role).unwrap_or_else(|| self.client.lifetimes.at(self.now)(role)),
+            &|role| proposal.signatures(role).to_vec(),
+        )?;
+        let parts: Vec<(&str, &[u8])> =
+            files.iter().map(|file| (file.role.as_str(), file.file.as_ref())).collect();
+        match self.remote.upload(self.gun(), &parts, self.deadline()) {
+            Ok(()) => {}
+            Err(Failure::Refused { code, reason }) if is_conflict(&code) => {
+                let reason =
+                    format!("somebody else published at the same time ({reason}); make the proposal anew");
+                return Err(Error::Conflict { gun: self.gun().to_owned(), reason });
+            }
+            Err(failure) => return Err(self.failed(failure)),
+        }
+        self.finish(&[], &mut warnings);
+        Ok(Publication {
+            repository: self.gun().to_owned(),
+            changes: draft.changes().iter().map(ChangeSummary::from).collect(),
+            files,
+            warnings: warnings.into_iter().collect(),
+            published: true,
+            attempts: 1,
+        })
+    }
+
+    /// The files that would be signed, and who could sign them.
+    pub(super) fn plan(&self, draft: &Draft, warnings: &mut BTreeSet<String>) -> Result<Vec<SignedFile>> {
+        let expiry = self.client.lifetimes.at(self.now);
+        let mut planned = Vec::new();
+        for unsigned in draft.unsigned(&expiry)? {
+            let made = self.rotations.borrow();
+            let is_ours = |id: &KeyId| {
+                self.keyring.has(id)
+                    || made.values().flatten().any(|key| key.canonical_id().as_ref() == Some(id))
+            };
+            let mut key_ids = Vec::new();
+            for keys in &unsigned.keys {
+                let ours: Vec<KeyId> = canonical_ids(keys).into_iter().filter(|id| is_ours(id)).collect();
+                if (ours.len() as u64) < u64::from(keys.threshold) && !draft.is_initial() {
+                    warnings.insert(format!(
+                        "{} needs {} signatures, and {} of its keys are here",
+                        unsigned.role,
+                        keys.threshold,
+                        ours.len()
+                    ));
+                }
+                key_ids.extend(ours.iter().map(ToString::to_string));
+            }
+            key_ids.sort();
+            key_ids.dedup();
+            planned.push(SignedFile::planned(&unsigned, key_ids));
+        }
+        if self.signs_snapshot(draft)? {
+            let snapshot = draft.unsigned_snapshot(&[], expiry(role::SNAPSHOT))?;
+            let ids = canonical_ids(&draft.keys_of(role::SNAPSHOT)?);
+            planned.push(SignedFile::planned(&snapshot, ids.iter().map(ToString::to_string).collect()));
+        }
+        Ok(planned)
+    }
+}

@@ -1,0 +1,55 @@
+//! What the registry has under a tag that is to be signed.
+
+use super::Publisher;
+use crate::client::edit::{Target, invalid};
+use crate::client::steps::Step;
+use crate::error::{Error, Result};
+use crate::remote::Failure;
+
+impl Publisher<'_> {
+    /// Asks the registry what tags are where the caller did not say.
+    pub(super) fn looked_up(&self, steps: &[Step]) -> Result<Vec<Step>> {
+        steps.iter().map(|step| self.look_up(step)).collect()
+    }
+
+    fn look_up(&self, step: &Step) -> Result<Step> {
+        let Step::Sign { tag, target, pinned, roles } = step else { return Ok(step.clone()) };
+        let found = match target {
+            Some(target) => target.clone(),
+            None => self.ask_registry(tag)?,
+        };
+        if let Some(pinned) = pinned
+            && *pinned != found.digest
+        {
+            let reason = format!("{tag} is {} now, not {pinned}; nothing was signed", found.digest);
+            return Err(Error::Conflict { gun: self.gun().to_owned(), reason });
+        }
+        Ok(Step::Sign { tag: tag.clone(), target: Some(found), pinned: None, roles: roles.clone() })
+    }
+
+    fn ask_registry(&self, tag: &str) -> Result<Target> {
+        let registry = self.client.remotes.registry_for(self.reference.registry())?;
+        let path = self.gun().strip_prefix(self.reference.registry()).unwrap_or_default();
+        let manifest = registry.manifest(path.trim_start_matches('/'), tag, self.deadline());
+        let manifest = manifest.map_err(|failure| {
+            let url = registry.url().to_owned();
+            match failure {
+                Failure::NotFound => invalid(
+                    format!("tag {tag:?}"),
+                    format!("the registry {url} does not have {}:{tag}; push it first", self.gun()),
+                ),
+                Failure::TooLarge => {
+                    invalid(format!("tag {tag:?}"), "its manifest is larger than registries allow")
+                }
+                Failure::Refused { reason, .. } => Error::ServerRejected { url, reason },
+                Failure::Unauthorized(reason) => Error::Unauthorized { url, reason },
+                // It answered, and with no image that could be signed.
+                Failure::Unreachable { reason, status: Some(200), .. } => {
+                    invalid(format!("tag {tag:?}"), reason)
+                }
+                Failure::Unreachable { reason, .. } => Error::Unreachable { url, reason },
+            }
+        })?;
+        Ok(Target::new(manifest.digest, manifest.size))
+    }
+}
