@@ -192,7 +192,7 @@ pub(crate) fn inspections_to_json(inspections: Vec<PyRef<'_, Inspection>>) -> St
     tagtrust::inspections_to_json(&inspections)
 }
 
-fn tuple<'py, T>(py: Python<'py>, values: impl Iterator<Item = T>) -> PyResult<Bound<'py, PyTuple>>
+pub(crate) fn tuple<'py, T>(py: Python<'py>, values: impl Iterator<Item = T>) -> PyResult<Bound<'py, PyTuple>>
 where
     T: PyClass + Into<PyClassInitializer<T>>,
 {
@@ -201,7 +201,7 @@ where
 }
 
 /// `Class(attribute=value, …)`.
-fn repr(object: &Bound<'_, PyAny>, class: &str, attributes: &[&str]) -> PyResult<String> {
+pub(crate) fn repr(object: &Bound<'_, PyAny>, class: &str, attributes: &[&str]) -> PyResult<String> {
     let values = attributes.iter().map(|name| Ok(format!("{name}={}", object.getattr(*name)?.repr()?)));
     Ok(format!("{class}({})", values.collect::<PyResult<Vec<_>>>()?.join(", ")))
 }

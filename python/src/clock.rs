@@ -1,11 +1,13 @@
 //! Time: seconds as Python counts them, and the caller's own clock.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use tagtrust::Error;
+
+use crate::call::{Call, Failure, attached};
 
 /// Longest duration that a setting may have: 100 years. More would overflow a deadline.
 const MAX_SECONDS: f64 = 100.0 * 365.25 * 86400.0;
@@ -28,28 +30,28 @@ pub(crate) struct Clock(Arc<Inner>);
 
 struct Inner {
     now: Py<PyAny>,
-    failure: Mutex<Option<PyErr>>,
+    /// What it raised in threads of the core, of which we do not know for which call.
+    stray: Failure,
 }
 
 impl Clock {
     pub(crate) fn new(now: Py<PyAny>) -> Self {
-        Self(Arc::new(Inner { now, failure: Mutex::new(None) }))
+        Self(Arc::new(Inner { now, stray: Failure::default() }))
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        let now = Python::try_attach(|py| moment(self.0.now.bind(py)));
-        let failure = match now {
-            Some(Ok(now)) => return now,
-            Some(Err(failure)) => failure,
-            None => PyRuntimeError::new_err("the interpreter has ended"),
-        };
-        *self.0.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-        SystemTime::UNIX_EPOCH + NEVER
+        attached(|py| moment(self.0.now.bind(py))).unwrap_or_else(|failure| {
+            match Call::current() {
+                Some(call) => call.failure().keep(failure),
+                None => self.0.stray.keep(failure),
+            }
+            SystemTime::UNIX_EPOCH + NEVER
+        })
     }
 
-    /// What the clock has raised since the last call.
-    pub(crate) fn failure(&self) -> Option<PyErr> {
-        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What it has raised in threads of the core.
+    pub(crate) fn stray_failure(&self) -> Option<PyErr> {
+        self.0.stray.take()
     }
 }
 

@@ -5,10 +5,16 @@
 //! interpreter, so other Python threads go on meanwhile.
 
 mod answers;
+mod arguments;
+mod call;
 mod client;
 mod clock;
+mod edit;
 mod errors;
+mod passphrase;
+mod publications;
 mod settings;
+mod signer;
 
 use log::LevelFilter;
 use pyo3::prelude::*;
@@ -20,6 +26,14 @@ mod _tagtrust {
     use super::answers::{Image, Inspection, SignedTag, Signer, inspections_to_json};
     #[pymodule_export]
     use super::client::Client;
+    #[pymodule_export]
+    use super::edit::Edit;
+    #[pymodule_export]
+    use super::publications::{
+        Change, Delegation, Expiry, GeneratedKey, Key, Proposal, Publication, SignedFile,
+    };
+    #[pymodule_export]
+    use super::signer::CallbackSigner;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

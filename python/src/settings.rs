@@ -75,7 +75,7 @@ impl Rule {
 }
 
 /// Any mapping, not only a `dict`.
-fn mapping<V>(value: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, V>>
+pub(crate) fn mapping<V>(value: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, V>>
 where
     V: for<'a, 'py> FromPyObject<'a, 'py, Error: Into<PyErr>>,
 {

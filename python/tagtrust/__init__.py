@@ -13,6 +13,11 @@ tagtrust.TagNotSigned: no valid trust data for unsigned in registry.example/team
 settings the client does what Docker does: it asks Docker's trust server for the
 registry, with Docker's credentials, and shares Docker's trust directory.
 
+`sign`, `revoke`, `add_signer` and the other methods that change something return a
+`Publication`, or raise a `TrustError`, and then nothing was published. Private keys
+are those of Docker's trust directory, or a `CallbackSigner` for each that signs
+elsewhere.
+
 Log lines go to the logger `tagtrust`.
 """
 
@@ -39,28 +44,55 @@ from ._errors import (
     WrongPassphrase,
 )
 from ._settings import Pinning, Policy, Rule
-from ._tagtrust import Client, Image, Inspection, SignedTag, Signer, __version__
+from ._tagtrust import (
+    CallbackSigner,
+    Change,
+    Client,
+    Delegation,
+    Edit,
+    Expiry,
+    GeneratedKey,
+    Image,
+    Inspection,
+    Key,
+    Proposal,
+    Publication,
+    SignedFile,
+    SignedTag,
+    Signer,
+    __version__,
+)
 
 __all__ = [
+    "CallbackSigner",
+    "Change",
     "Client",
     "Conflict",
+    "Delegation",
     "DigestMismatch",
+    "Edit",
     "Expired",
+    "Expiry",
+    "GeneratedKey",
     "Image",
     "Inspection",
     "InternalError",
     "InvalidConfiguration",
     "InvalidInput",
     "InvalidReference",
+    "Key",
     "KeyNotFound",
     "NoTrustData",
     "Pinning",
     "Policy",
     "PolicyViolation",
+    "Proposal",
+    "Publication",
     "RolledBack",
     "RootNotTrusted",
     "Rule",
     "ServerRejected",
+    "SignedFile",
     "SignedTag",
     "Signer",
     "StoreError",
