@@ -47,7 +47,7 @@ test: setup ## Run all tests: Rust, C, Python, and against the real programs
 
 .PHONY: bench
 bench: setup ## Measure against the real notary, and in-process with criterion
-	cargo build --locked --release -p tagtrust --example verify
+	cargo build --locked --release -p tagtrust --example verify --example publish
 	PYTHONPATH=tests python tests/bench/bench.py
 
 .PHONY: fuzz

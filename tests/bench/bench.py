@@ -1,7 +1,8 @@
-"""What a verification costs, beside the real `notary` and in-process, and what it may cost.
+"""What verifying and publishing cost, beside the real programs and in-process, and what they may cost.
 
-Prints a table; a missed goal is marked and no failure. Everything that is
-measured is CPU time or memory, so that a busy machine disturbs it little.
+Prints a table; a missed goal is marked and no failure. What verifying costs is
+measured as CPU time and memory, so that a busy machine disturbs it little;
+publishing as wall time, in turns with the real programs.
 """
 
 import contextlib
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from lab import Notary, NotaryServer, run
 from lab.notary import ENVIRONMENT
-from publish import publish_tags
+import publishing
+from uploads import publish_tags
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/verify"
@@ -43,6 +45,7 @@ def main():
         guns = {count: lab.publish(count) for count in GOALS}
         rows = [row for count in GOALS for row in lab.compare(count)]
         rows += lab.in_process(guns)
+        rows += publishing.rows(directory, lab.server, Row, say)
     print_table(rows)
 
 

@@ -7,6 +7,7 @@ form, signed by the attacks' publisher; the server checks them as any upload.
 import base64
 import json
 import ssl
+import time
 import urllib.request
 import uuid
 
@@ -14,8 +15,8 @@ from attacks import tuf
 from lab.repositories import make_image, new_gun
 
 
-def publish_tags(server, count: int) -> tuple[str, dict[str, tuple[str, int]]]:
-    """The GUN of a new repository, and {tag: (digest, size)}."""
+def publish_tags(server, count: int, on_upload=lambda seconds: None) -> tuple[str, dict[str, tuple[str, int]]]:
+    """The GUN of a new repository, and {tag: (digest, size)}. `on_upload` learns how long the upload alone took."""
     gun = new_gun("tags")
     tags = {f"v{number}": make_image(f"{gun}:v{number}") for number in range(count)}
     repository = tuf.Repository(gun)
@@ -24,7 +25,10 @@ def publish_tags(server, count: int) -> tuple[str, dict[str, tuple[str, int]]]:
     repository.set_keys("timestamp", [servers_key(server, gun, "timestamp")])
     repository["timestamp"].signers = []
     files = repository.files()
-    upload(server, gun, {role: files[f"{role}.json"] for role in ("root", "targets", "snapshot")})
+    parts = {role: files[f"{role}.json"] for role in ("root", "targets", "snapshot")}
+    started = time.perf_counter()
+    upload(server, gun, parts)
+    on_upload(time.perf_counter() - started)
     return gun, tags
 
 
