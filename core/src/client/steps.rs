@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::edit::{Rotation, Target, invalid};
 use super::init::Init;
 use super::publish::Publisher;
+use super::upkeep::{expires_within, renewable_roles};
 use crate::crypto::{KeyId, PublicKey};
 use crate::error::{Error, Result};
 use crate::metadata::{TargetMeta, json, role};
@@ -242,11 +243,27 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// New certificates for the root keys at hand.
+    fn renew_certificates(&mut self, draft: &mut Draft) -> Result<()> {
+        let mut keys = Vec::new();
+        for (_, key) in draft.keys_of(role::ROOT)?.keys {
+            let at_hand = key.canonical_id().filter(|id| self.publisher.keyring().has(id));
+            keys.push(match at_hand {
+                Some(id) => self.publisher.certified_again(&id)?,
+                None => key.as_ref().clone(),
+            });
+        }
+        if self.holds_any(draft, role::ROOT) {
+            return draft.apply(&Change::SetRootRole { role: role::ROOT.to_owned(), keys });
+        }
+        self.warnings.insert("a root certificate expires, and no root key is here".into());
+        Ok(())
+    }
+
     fn renew(&mut self, draft: &mut Draft, within: Duration) -> Result<()> {
         let now = self.publisher.now();
-        let until = now.checked_add(within).unwrap_or(now);
-        for name in super::upkeep::renewable_roles(draft) {
-            if draft.expires(&name).is_none_or(|expires| expires > until) {
+        for name in renewable_roles(draft) {
+            if draft.expires(&name).is_none_or(|expires| !expires_within(expires, now, within)) {
                 continue;
             }
             match name.as_str() {
@@ -255,9 +272,7 @@ impl Resolver<'_> {
                 role if !self.holds_any(draft, role) => {
                     self.warnings.insert(format!("{role} expires, and its key is not here"));
                 }
-                role::ROOT => {
-                    draft.touch(role::ROOT);
-                }
+                role::ROOT => draft.touch(role::ROOT),
                 role => draft.apply(&Change::Witness { role: role.to_owned() })?,
             }
         }

@@ -39,17 +39,18 @@ impl Client {
         let reference = Reference::parse_repository(repository)?;
         let publisher = Publisher::new(self, &reference, Mode::Recover)?;
         let draft = publisher.base(&[])?.draft;
-        let until = publisher.now().checked_add(within).unwrap_or(publisher.now());
         let mut found: Vec<RoleExpiry> = renewable_roles(&draft)
             .into_iter()
             .filter_map(|name| {
                 let published = draft.published(&name)?;
                 let keys = draft.keys_of(&name).ok()?;
                 let can_sign = canonical_ids(&keys).iter().any(|id| publisher.keyring().has(id));
-                let (version, expires) = (published.version, published.expires);
+                let certificates = draft.certificates_expire().filter(|_| name == role::ROOT);
+                let expires = certificates.map_or(published.expires, |first| first.min(published.expires));
+                let version = published.version;
                 Some(RoleExpiry { role: name, version, expires, can_sign })
             })
-            .filter(|expiry| expiry.expires <= until)
+            .filter(|expiry| expires_within(expiry.expires, publisher.now(), within))
             .collect();
         found.sort_by_key(|expiry| expiry.expires);
         Ok(found)
@@ -77,6 +78,11 @@ impl Client {
     }
 }
 
+/// Whether something expires within this time, or has expired.
+pub(super) fn expires_within(expires: SystemTime, now: SystemTime, within: Duration) -> bool {
+    expires.duration_since(now).unwrap_or_default() <= within
+}
+
 /// All roles whose files a publisher can sign, the root first.
 pub(super) fn renewable_roles(draft: &Draft) -> Vec<String> {
     let delegations = draft.roles().filter(|name| *name != role::TARGETS).chain(draft.unusable());
@@ -86,4 +92,19 @@ pub(super) fn renewable_roles(draft: &Draft) -> Vec<String> {
         .chain([role::SNAPSHOT])
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_expires_within_a_time_also_has_expired_or_the_time_has_no_end() {
+        let (now, day) = (SystemTime::now(), Duration::from_secs(86_400));
+        assert!(expires_within(now - day, now, Duration::ZERO));
+        assert!(expires_within(now, now, Duration::ZERO));
+        assert!(expires_within(now + day, now, day));
+        assert!(!expires_within(now + 2 * day, now, day));
+        assert!(expires_within(now + day, now, Duration::MAX));
+    }
 }
