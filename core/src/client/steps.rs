@@ -262,6 +262,9 @@ impl Resolver<'_> {
 
     fn renew(&mut self, draft: &mut Draft, within: Duration) -> Result<()> {
         let now = self.publisher.now();
+        if draft.certificates_expire().is_some_and(|expires| expires_within(expires, now, within)) {
+            self.renew_certificates(draft)?;
+        }
         for name in renewable_roles(draft) {
             if draft.expires(&name).is_none_or(|expires| !expires_within(expires, now, within)) {
                 continue;

@@ -22,7 +22,7 @@ pub struct RoleExpiry {
     pub role: String,
     /// Version of the file.
     pub version: i64,
-    /// When it expires.
+    /// When it expires; for the root, when it or one of its certificates does.
     #[serde(serialize_with = "as_rfc3339")]
     pub expires: SystemTime,
     /// Whether a key for it is at hand.

@@ -259,6 +259,12 @@ impl Draft {
         Some(self.published(name)?.expires)
     }
 
+    /// When the first certificate of the published root expires. A new one makes
+    /// a new root key, although the private key may be the same.
+    pub fn certificates_expire(&self) -> Option<SystemTime> {
+        self.root_base.as_ref().map(TrustedRoot::certificates_expire)
+    }
+
     /// Version and expiry of the published file of a role.
     pub fn published(&self, name: &str) -> Option<&Common> {
         match name {

@@ -137,6 +137,11 @@ impl TrustedRoot {
         self.root.expires().min(self.certificates_expire)
     }
 
+    /// When the first of its root keys' certificates expires.
+    pub fn certificates_expire(&self) -> SystemTime {
+        self.certificates_expire
+    }
+
     pub(super) fn check_expiry(&self, now: SystemTime) -> Result<()> {
         if self.root.expires() < now {
             return Err(Error::Expired {

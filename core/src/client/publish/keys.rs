@@ -60,6 +60,20 @@ impl Publisher<'_> {
         crate::crypto::issue_root_certificate(self.gun(), signer, self.now, valid)
     }
 
+    /// A root key with a new certificate, the same for every attempt.
+    pub(in crate::client) fn certified_again(&self, id: &KeyId) -> Result<PublicKey> {
+        let name = format!("{}:{id}", role::ROOT);
+        if let Some([key]) = self.rotations.borrow().get(&name).map(Vec::as_slice) {
+            return Ok(key.clone());
+        }
+        let key = match self.dry_run() {
+            true => self.public_key_for(role::ROOT, &PrivateKey::generate_p256()?)?,
+            false => self.public_key_for(role::ROOT, self.keyring().signer(id)?.as_ref())?,
+        };
+        self.rotations.borrow_mut().insert(name, vec![key.clone()]);
+        Ok(key)
+    }
+
     /// The public key with which the server signs a role.
     pub(in crate::client) fn server_key(&self, name: &str, rotate: bool) -> Result<PublicKey> {
         let answer = self.remote.server_key(self.gun(), name, rotate, self.deadline());
