@@ -144,9 +144,10 @@ impl crypto::Signer for Signer {
                 signature.truncate(length);
                 Ok(signature)
             }
-            _ => Err(tagtrust_core::Error::InvalidInput {
-                what: format!("signer of key {}", self.public_key.id()),
-                reason: format!("it could not sign: its callback answered {answer}"),
+            _ => Err(tagtrust_core::Error::KeyNotFound {
+                role: "signing".into(),
+                key_ids: vec![self.public_key.id().as_str().into()],
+                reason: format!("its signer failed: the callback answered {answer}"),
             }),
         }
     }

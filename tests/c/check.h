@@ -11,6 +11,7 @@
 
 #define CHECK(condition) check((condition), #condition, __FILE__, __LINE__)
 #define THREADS 8
+#define NOT_UTF8 "\xc3\x28"
 
 /* Where an output points before a call: nobody may look at it or free it. */
 #define GARBAGE(type) ((type *)(void *)1)
@@ -37,6 +38,29 @@ static inline void check_error(tagtrust_error *error, tagtrust_status expected) 
     CHECK(tagtrust_error_is_refusal(error) == (expected >= 10 && expected < 30));
     tagtrust_error_free(error);
 }
+
+/* A call with `out` and `error` as its outputs that must fail: with no object
+ * and the error, and the same if nobody wants the error. */
+#define FAILS(type, expected, function, ...)                                                                           \
+    do {                                                                                                               \
+        type *out = GARBAGE(type);                                                                                     \
+        tagtrust_error *error = GARBAGE(tagtrust_error);                                                               \
+        CHECK(function(__VA_ARGS__, &out, &error) == (expected));                                                      \
+        CHECK(out == NULL);                                                                                            \
+        check_error(error, (expected));                                                                                \
+        out = GARBAGE(type);                                                                                           \
+        CHECK(function(__VA_ARGS__, &out, NULL) == (expected));                                                        \
+        CHECK(out == NULL);                                                                                            \
+    } while (0)
+
+/* As FAILS for a function that makes no object. */
+#define REFUSES(expected, function, ...)                                                                               \
+    do {                                                                                                               \
+        tagtrust_error *error = GARBAGE(tagtrust_error);                                                               \
+        CHECK(function(__VA_ARGS__, &error) == (expected));                                                            \
+        check_error(error, (expected));                                                                                \
+        CHECK(function(__VA_ARGS__, NULL) == (expected));                                                              \
+    } while (0)
 
 /* A verification that must end without an image, with and without the error. */
 static inline void check_fails(const tagtrust_client *client, const char *reference, tagtrust_status expected) {

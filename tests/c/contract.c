@@ -1,10 +1,9 @@
-/* The contract at the top of tagtrust.h, without a trust server.
+/* The contract at the top of tagtrust.h for verifying, without a trust server.
  *
  *     contract TRUST_DIR NOT_PEM      (a new directory; a file that is not PEM)
  */
 #include "check.h"
 
-#define NOT_UTF8 "\xc3\x28"
 #define POISON_COUNT 5
 
 static const char *const names[] = {"alice", "bob"};
@@ -28,7 +27,8 @@ static void status_names(void) {
     CHECK(TAGTRUST_OK == 0);
     CHECK(is_text(tagtrust_status_name(TAGTRUST_OK), "OK"));
     CHECK(is_text(tagtrust_status_name(TAGTRUST_TAG_NOT_SIGNED), "TagNotSigned"));
-    CHECK(tagtrust_status_name(4) == NULL);
+    CHECK(is_text(tagtrust_status_name(TAGTRUST_CONFLICT), "Conflict"));
+    CHECK(tagtrust_status_name(5) == NULL);
     CHECK(tagtrust_status_name(-1) == NULL);
 }
 
