@@ -67,6 +67,16 @@ impl Reference {
         normalise(reference, None).map_err(|reason| invalid(reference, reason))
     }
 
+    /// Reads the name of a whole repository. What happens to all of it must not
+    /// be meant for one image, so there may be no tag and no digest.
+    pub fn parse_name(name: &str) -> Result<Self> {
+        let parsed = Self::parse_repository(name)?;
+        if parsed.tag().is_some() || parsed.digest().is_some() {
+            return Err(invalid(name, "it is about a whole repository, and there is a tag or digest".into()));
+        }
+        Ok(parsed)
+    }
+
     /// The registry: host, and port where one was given.
     pub fn registry(&self) -> &str {
         self.part(0, self.registry_end)

@@ -68,7 +68,7 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidReference`].
     pub fn edit(&self, repository: &str) -> Result<Edit<'_>> {
-        Ok(Edit { client: self, reference: Reference::parse_repository(repository)?, steps: Vec::new() })
+        Ok(Edit { client: self, reference: Reference::parse_name(repository)?, steps: Vec::new() })
     }
 }
 

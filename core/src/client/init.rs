@@ -38,7 +38,7 @@ impl Client {
     /// [`Error::InvalidInput`] if it exists already, here or on the server.
     /// After any other error it can simply be run again.
     pub fn init(&self, repository: &str, init: &Init) -> Result<Publication> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         if !init.unpublished {
             return self.edit(repository)?.init(init.clone()).publish();
         }
@@ -51,7 +51,7 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidReference`], those of the server, [`Error::StoreError`].
     pub fn delete(&self, repository: &str, remote: bool) -> Result<()> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         if remote {
             let publisher = Publisher::new(self, &reference, Mode::Publish)?;
             let deleted = publisher.remote.delete(reference.gun(), publisher.deadline());

@@ -160,7 +160,7 @@ impl Client {
     /// # Errors
     /// [`Error::StoreError`].
     pub fn staged(&self, repository: &str) -> Result<Vec<Change>> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         Ok(self.read_staged(reference.gun())?.into_iter().map(|(_, change)| change).collect())
     }
 
@@ -170,7 +170,7 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidInput`] for a number that there is not; then all stay.
     pub fn unstage(&self, repository: &str, numbers: Option<&[usize]>) -> Result<()> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         let changelist = self.store.changelist(reference.gun())?;
         let files = changelist.list()?;
         let chosen = match numbers {
@@ -193,7 +193,7 @@ impl Client {
     /// # Errors
     /// As [`Client::verify`].
     pub fn delegations(&self, repository: &str) -> Result<Vec<Delegation>> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         let draft = Publisher::new(self, &reference, Mode::Stage)?.base(&[])?.draft;
         let delegations = draft.all_delegations().into_iter().map(|declared| Delegation {
             name: declared.name.clone(),

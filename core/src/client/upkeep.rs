@@ -36,7 +36,7 @@ impl Client {
     /// # Errors
     /// As [`Client::verify`], but that something is expired is no error.
     pub fn expiring(&self, repository: &str, within: Duration) -> Result<Vec<RoleExpiry>> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         let publisher = Publisher::new(self, &reference, Mode::Recover)?;
         let draft = publisher.base(&[])?.draft;
         let mut found: Vec<RoleExpiry> = renewable_roles(&draft)
@@ -72,7 +72,7 @@ impl Client {
     /// # Errors
     /// As [`super::Edit::publish`].
     pub fn recover(&self, repository: &str, within: Duration, dry_run: bool) -> Result<Publication> {
-        let reference = Reference::parse_repository(repository)?;
+        let reference = Reference::parse_name(repository)?;
         let mode = if dry_run { Mode::RecoverDryRun } else { Mode::Recover };
         Publisher::new(self, &reference, mode)?.publish(&[Step::Renew { within }])
     }

@@ -194,6 +194,19 @@ fn only_an_image_without_tag_and_digest_gets_the_tag_latest() {
 }
 
 #[test]
+fn the_name_of_a_repository_has_neither_tag_nor_digest() {
+    for &(given, _, _, tag) in VALID {
+        let name = Reference::parse_name(given);
+        match tag {
+            None => assert_eq!(name.unwrap(), Reference::parse_repository(given).unwrap()),
+            Some(_) => assert!(matches!(name, Err(Error::InvalidReference { .. })), "{given}"),
+        }
+        let with_digest = Reference::parse_name(&format!("{given}@{DIGEST}"));
+        assert!(matches!(with_digest, Err(Error::InvalidReference { .. })), "{given}");
+    }
+}
+
+#[test]
 fn the_normalised_form_stands_for_itself() {
     for &(given, ..) in VALID {
         for given in [given.to_owned(), format!("{given}@{DIGEST}")] {
