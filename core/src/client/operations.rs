@@ -172,16 +172,15 @@ impl Client {
     pub fn unstage(&self, repository: &str, numbers: Option<&[usize]>) -> Result<()> {
         let reference = Reference::parse_name(repository)?;
         let changelist = self.store.changelist(reference.gun())?;
-        let files = changelist.list()?;
+        let names = changelist.names()?;
         let chosen = match numbers {
-            None => files.iter().map(|file| &file.name).collect(),
+            None => names.iter().collect(),
             Some(numbers) => {
-                let name = |number: &usize| {
-                    let reason = || format!("there are {} staged changes, from 0 on", files.len());
-                    let file =
-                        files.get(*number).ok_or_else(|| invalid(format!("number {number}"), reason()))?;
-                    Ok(&file.name)
+                let absent = |number: &usize| {
+                    let reason = format!("there are {} staged changes, from 0 on", names.len());
+                    invalid(format!("number {number}"), reason)
                 };
+                let name = |number: &usize| names.get(*number).ok_or_else(|| absent(number));
                 numbers.iter().map(name).collect::<Result<Vec<_>>>()?
             }
         };
@@ -231,14 +230,17 @@ impl Client {
 
     pub(super) fn read_staged(&self, gun: &str) -> Result<Vec<(OsString, Change)>> {
         let changelist = self.store.changelist(gun)?;
-        let read = |file: crate::store::StagedFile| {
-            let change = Change::from_file(&file.content).map_err(|malformed| Error::StoreError {
-                path: changelist.path(&file.name).display().to_string(),
+        let names = changelist.names()?;
+        // There may be many thousands, each in a file of its own.
+        let read = |name: &OsString| {
+            let Some(content) = changelist.read(name)? else { return Ok(None) };
+            let change = Change::from_file(&content).map_err(|malformed| Error::StoreError {
+                path: changelist.path(name).display().to_string(),
                 reason: format!("it is no staged change ({malformed}); remove it"),
             })?;
-            Ok((file.name, change))
+            Ok(Some((name.clone(), change)))
         };
-        changelist.list()?.into_iter().map(read).collect()
+        self.in_parallel(&names, read).into_iter().filter_map(Result::transpose).collect()
     }
 
     fn edit_of(&self, reference: &Reference) -> Result<Edit<'_>> {

@@ -9,14 +9,14 @@
 //! the names. So files are written elsewhere and come to their place complete.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use super::cache::{self, Store};
+use super::cache::Store;
 use super::disk::{self, failed};
 use super::lock::{Kind, Lock};
 use crate::{Error, Result};
@@ -35,14 +35,6 @@ pub(crate) struct Changelist {
     private: PathBuf,
 }
 
-/// One staged change, not yet read as JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StagedFile {
-    /// The name of its file.
-    pub(crate) name: OsString,
-    pub(crate) content: Vec<u8>,
-}
-
 impl Store {
     /// The staged changes of a repository. Touches no file yet.
     pub(crate) fn changelist(&self, gun: &str) -> Result<Changelist> {
@@ -57,14 +49,9 @@ impl Changelist {
         self.directory.join(name)
     }
 
-    /// All changes, in the order in which they apply.
-    pub(crate) fn list(&self) -> Result<Vec<StagedFile>> {
-        let read = |name: OsString| {
-            // Somebody else may have published or removed it meanwhile.
-            let content = read(&self.path(&name))?;
-            Ok(content.map(|content| StagedFile { name, content }))
-        };
-        self.names()?.into_iter().filter_map(|name| read(name).transpose()).collect()
+    /// A change, if it is still there: somebody else may have published it.
+    pub(crate) fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
+        read(&self.path(name))
     }
 
     /// Stages changes after all that are there.
@@ -127,8 +114,9 @@ impl Changelist {
         Ok(next)
     }
 
-    /// The names of all files, ascending. Directories are no changes.
-    fn names(&self) -> Result<Vec<OsString>> {
+    /// The names of all changes, in the order in which they apply. Directories
+    /// are none.
+    pub(crate) fn names(&self) -> Result<Vec<OsString>> {
         let unreadable = |error| failed(&self.directory, "cannot be read", &error);
         let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -137,9 +125,16 @@ impl Changelist {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(unreadable)?;
-            if !entry.file_type().map_err(unreadable)?.is_dir() {
-                names.push(entry.file_name());
+            let kind = entry.file_type().map_err(unreadable)?;
+            if kind.is_dir() {
+                continue;
             }
+            // Opening a named pipe would wait for its writer. There may be many
+            // changes, so files are not asked for more than the directory says.
+            if !kind.is_file() && !fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file()) {
+                return Err(disk::in_the_way(&entry.path()));
+            }
+            names.push(entry.file_name());
         }
         names.sort_unstable();
         Ok(names)
@@ -154,7 +149,11 @@ fn time_of(name: &str) -> Option<u128> {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    let Some(file) = cache::open(path)? else { return Ok(None) };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(path, "cannot be read", &error)),
+    };
     let mut content = Vec::with_capacity(TYPICAL_CHANGE);
     let read = file.take(MAX_CHANGE + 1).read_to_end(&mut content);
     read.map_err(|error| failed(path, "cannot be read", &error))?;
@@ -194,15 +193,15 @@ mod tests {
     }
 
     fn contents(list: &Changelist) -> Vec<String> {
-        let text = |file: StagedFile| String::from_utf8(file.content).unwrap();
-        list.list().unwrap().into_iter().map(text).collect()
+        let text = |name: OsString| String::from_utf8(list.read(&name).unwrap().unwrap()).unwrap();
+        list.names().unwrap().into_iter().map(text).collect()
     }
 
     #[test]
     fn changes_lie_where_notary_has_them_and_are_private() {
         let (dir, list) = changelist();
         append(&list, &["a"], 1_600_000_000_000_000_001);
-        let name = list.list().unwrap().remove(0).name.into_string().unwrap();
+        let name = list.names().unwrap().remove(0).into_string().unwrap();
         let uuid = name.strip_prefix("01600000000000000001_").unwrap().strip_suffix(".change").unwrap();
         assert_eq!(Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
         assert_eq!(uuid.len(), 36);
@@ -251,9 +250,9 @@ mod tests {
     fn only_the_given_changes_are_removed() {
         let (_dir, list) = changelist();
         append(&list, &["1", "2", "3"], 1);
-        let files = list.list().unwrap();
+        let names = list.names().unwrap();
         append(&list, &["4"], 9);
-        list.remove([&files[0].name, &files[2].name, &OsString::from("gone.change")]).unwrap();
+        list.remove([&names[0], &names[2], &OsString::from("gone.change")]).unwrap();
         assert_eq!(contents(&list), ["2", "4"]);
         for name in ["", "..", "../x", "a/b", "/etc/x"] {
             let refused = list.remove(&[OsString::from(name)]);
@@ -301,9 +300,13 @@ mod tests {
         append(&list, &["1"], 1);
         let large = list.directory.join("large");
         fs::write(&large, vec![b' '; (MAX_CHANGE + 1) as usize]).unwrap();
-        assert_eq!(store_error(list.list()).0, large.display().to_string());
+        assert_eq!(store_error(list.read("large".as_ref())).0, large.display().to_string());
         fs::write(&large, vec![b' '; MAX_CHANGE as usize]).unwrap();
-        assert_eq!(list.list().unwrap().len(), 2);
+        assert!(list.read("large".as_ref()).unwrap().is_some());
+
+        fs::remove_file(&large).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&large).status().unwrap().success());
+        assert_eq!(store_error(list.names()).0, large.display().to_string());
         assert!(Store::new("x".into()).changelist("../x").is_err());
     }
 

@@ -16,5 +16,4 @@ mod lock;
 mod tests;
 
 pub(crate) use cache::{Store, View, is_plain};
-pub(crate) use changes::StagedFile;
 pub(crate) use keys::{KeyStore, StoredKey, damaged, is_key_id};
