@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -68,7 +69,10 @@ use crate::signer::CallbackSigner;
 #[pyclass(frozen, module = "tagtrust")]
 pub(crate) struct Client {
     core: tagtrust::Client,
+    // The core has these too. Here they are for Python's garbage collector.
     clock: Option<Clock>,
+    passphrase: Option<Arc<Py<PyAny>>>,
+    signers: Vec<Py<CallbackSigner>>,
 }
 
 #[pymethods]
@@ -102,7 +106,7 @@ impl Client {
         docker_config: Option<PathBuf>,
         clock: Option<Py<PyAny>>,
         passphrase: Option<Py<PyAny>>,
-        signers: Vec<PyRef<'_, CallbackSigner>>,
+        signers: Vec<Py<CallbackSigner>>,
         expiry: Option<&Bound<'_, PyAny>>,
         local_snapshot: bool,
         danger_plain_http: bool,
@@ -111,7 +115,7 @@ impl Client {
         if passphrase.as_ref().is_some_and(|passphrase| !passphrase.bind(py).is_callable()) {
             return Err(PyTypeError::new_err("passphrase must be callable"));
         }
-        let signers: Vec<_> = signers.iter().map(|signer| signer.core()).collect();
+        let passphrase = passphrase.map(Arc::new);
         let expiry = expiry.map(mapping::<Duration>).transpose()?.unwrap_or_default();
         let builder = || {
             let mut builder = tagtrust::Client::builder()
@@ -148,15 +152,21 @@ impl Client {
             if let Some(clock) = clock.clone() {
                 builder = builder.clock(move || clock.now());
             }
-            if let Some(passphrase) = passphrase {
+            if let Some(passphrase) = passphrase.clone() {
                 builder = builder.passphrase(move |request| ask(&passphrase, request));
             }
-            builder = signers.into_iter().fold(builder, |builder, signer| builder.signer(signer));
+            builder = signers.iter().fold(builder, |builder, signer| builder.signer(signer.get().core()));
             builder = expiry.into_iter().fold(builder, |builder, (role, time)| builder.expiry(role, time));
             builder.build()
         };
         let core = py.detach(builder).map_err(|error| raised(py, &error))?;
-        Ok(Self { core, clock })
+        Ok(Self { core, clock, passphrase, signers })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.clock.as_ref().map(Clock::callback))?;
+        visit.call(self.passphrase.as_deref())?;
+        self.signers.iter().try_for_each(|signer| visit.call(signer))
     }
 
     /// The digest that the publisher signed for `registry/repository:tag`.
@@ -236,8 +246,9 @@ impl Client {
     /// references: each a reference, or a tuple of reference, digest and size.
     ///
     /// Returns one result for each repository, in the order of their first references:
-    /// a `Publication`, or the `TrustError` that `sign` would have raised. Raises
-    /// `InvalidReference` before anything is signed.
+    /// a `Publication`, or the `TrustError` that `sign` would have raised. Check which it
+    /// is. Raises `InvalidReference` before anything is signed; what a callback raises ends
+    /// it, and repositories that were published before stay published.
     #[pyo3(signature = (references, *, dry_run=false, stage=false))]
     fn sign_many<'py>(
         &self,

@@ -49,6 +49,10 @@ impl Clock {
         })
     }
 
+    pub(crate) fn callback(&self) -> &Py<PyAny> {
+        &self.0.now
+    }
+
     /// What it has raised in threads of the core.
     pub(crate) fn stray_failure(&self) -> Option<PyErr> {
         self.0.stray.take()

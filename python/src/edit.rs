@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use tagtrust::Init;
 
 use crate::arguments::{Keys, key_ids, public_keys, rotation, target};
@@ -167,9 +169,14 @@ impl Edit {
         self.end(py, |edit| edit.sign_partial().map(|proposal| proposal.to_json()))
     }
 
-    fn __repr__(&self) -> String {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.client)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let repository = PyString::new(py, &self.repository).repr()?;
         let changes = self.steps.lock().unwrap_or_else(PoisonError::into_inner).len();
-        format!("Edit(repository={:?}, changes={changes})", self.repository)
+        Ok(format!("Edit(repository={repository}, changes={changes})"))
     }
 }
 

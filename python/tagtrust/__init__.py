@@ -14,9 +14,8 @@ settings the client does what Docker does: it asks Docker's trust server for the
 registry, with Docker's credentials, and shares Docker's trust directory.
 
 `sign`, `revoke`, `add_signer` and the other methods that change something return a
-`Publication`, or raise a `TrustError`, and then nothing was published. Private keys
-are those of Docker's trust directory, or a `CallbackSigner` for each that signs
-elsewhere.
+`Publication`, or raise a `TrustError` if it was not published. Private keys are those
+in Docker's trust directory, and a `CallbackSigner` for each that signs elsewhere.
 
 Log lines go to the logger `tagtrust`.
 """

@@ -1,4 +1,4 @@
-"""Why an image is not trusted, or why that could not be decided.
+"""Why an image is not trusted, why that could not be decided, or why something was not published.
 
 One class for each thing that a caller would do differently. Names and numbers
 are the core's, and a test holds them together.
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Mapping
 
 
 class TrustError(Exception):
-    """Do not use the image. Every error of this package derives from this class.
+    """Do not use the image, and take nothing for published. Every error of this package derives from this class.
 
     The names in `evidence` are attributes too: `error.gun`, `error.role`.
     """

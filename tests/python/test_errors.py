@@ -31,9 +31,10 @@ def test_fields_are_those_of_the_core(tagtrust):
 
 
 def test_refusals_are_told_from_what_could_not_be_decided(tagtrust):
-    undecided = {"InvalidReference", "InvalidConfiguration", "Unreachable", "Unauthorized", "StoreError", "InternalError"}
+    refusals = {"NoTrustData", "TagNotSigned", "DigestMismatch", "Expired", "RolledBack", "Tampered"}
+    refusals |= {"RootNotTrusted", "PolicyViolation"}
     for cls in tagtrust.TrustError.__subclasses__():
-        assert cls("").is_refusal == (cls.__name__ not in undecided)
+        assert cls("").is_refusal == (cls.__name__ in refusals)
 
 
 def test_an_error_names_what_it_is_about(client, tagtrust, signed, server):

@@ -38,6 +38,38 @@ def explain(reference: str) -> str:
     return f"{image.tag} of {image.repository}, {image.size} bytes, by {', '.join(image.signers)}, for {left}"
 
 
+class Publisher:
+    def __init__(self, public_key: bytes, secrets: dict[str, str]) -> None:
+        self.secrets = secrets
+        self.client = tagtrust.Client(
+            passphrase=self.passphrase,
+            signers=[tagtrust.CallbackSigner(public_key, lambda message: message[:64])],
+            expiry={"targets": datetime.timedelta(days=30)},
+            local_snapshot=True,
+        )
+
+    def passphrase(self, key_id: str, role: str, create: bool, attempt: int) -> str | None:
+        return None if create or attempt else self.secrets.get(key_id)
+
+    def release(self, repository: str, images: dict[str, tuple[str, int]]) -> list[str]:
+        edit = self.client.edit(repository).add_signer("ci", [Path("ci.pub"), "more.pub", b"-----BEGIN"])
+        for tag, (digest, size) in images.items():
+            edit.sign(tag, digest, size, custom={"build": 1}, roles=("targets/releases",))
+        planned: tagtrust.Publication = edit.dry_run()
+        return [f"{change}: {change.type} {change.path}" for change in planned.changes] + list(edit.publish().warnings)
+
+    def many(self, references: list[str | tuple[str, str, int]]) -> int:
+        results = self.client.sign_many(references)
+        return sum(result.published for result in results if isinstance(result, tagtrust.Publication))
+
+    def look(self, repository: str, part: bytes) -> dict[str, tuple[str, ...]]:
+        within = datetime.timedelta(days=7)
+        left = [role.expires - within for role in self.client.expiring(repository, within) if role.can_sign]
+        print(left, [key.gun or key.location for key in self.client.keys()], self.client.export_keys(gun=repository))
+        print(self.client.generate_key("alice", Path("keys")).public_key_file.name)
+        return tagtrust.Proposal(self.client.cosign(part)).signed_by
+
+
 def keys(repository: str) -> dict[str, tuple[str, ...]]:
     inspection = tagtrust.Client().inspect(repository)
     print(inspection.to_json(), inspection.to_pretty(), [tag.digest for tag in inspection.signed_tags])
