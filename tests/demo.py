@@ -1,7 +1,8 @@
 """The main job, once: which digest did the publisher sign? Asked from Python and C.
+And the other way round: signed from Python, and the real `notary` is asked.
 
-The repository is signed with the real `notary` and served by the real
-notary-server. Ends with status 1 if an answer is not what it has to be.
+The first repository is signed with the real `notary`, and both are served by the
+real notary-server. Ends with status 1 if an answer is not what it has to be.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import tagtrust
 
 from interop.verifiers import c_example, environment, options
-from lab import NotaryServer, Proxy, repositories, run
+from lab import Notary, NotaryServer, Proxy, repositories, run
 
 LIE = b"0" * 43 + b"="
 
@@ -30,6 +31,35 @@ def main():
 
         tampered = stack.enter_context(Proxy(server, put_another_digest))
         ask("The same signed tag, from a server that puts another digest", f"{image}:v1", tampered, directory)
+
+        sign_and_ask_notary(server, directory)
+
+
+def sign_and_ask_notary(server, directory):
+    """Sign two tags with a signer's key, revoke one, and ask the real client each time."""
+    client = tagtrust.Client(
+        server=server.url,
+        ca_file=server.ca_file,
+        trust_dir=directory / "signer",
+        passphrase=lambda key_id, role, create, attempt: "a passphrase of the demo",
+    )
+    image = repositories.new_gun("signed")
+    key = client.generate_key("alice", directory)
+    client.add_signer("alice", [key.public_key_file], image)
+    digest, size = repositories.make_image("signed")
+    print(f"Python made {image} with the signer alice")
+    client.sign_many([(f"{image}:{tag}", digest, size) for tag in ("v1", "v2")])
+    show_what_notary_finds("signed v1 and v2", server, directory, image, {"v1": digest, "v2": digest})
+    client.revoke(f"{image}:v1")
+    show_what_notary_finds("revoked v1", server, directory, image, {"v2": digest})
+
+
+def show_what_notary_finds(done, server, directory, image, expected):
+    reader = Notary(server, Path(tempfile.mkdtemp(dir=directory)))
+    found = {tag: digest for tag, (digest, _, _) in reader.list(image, ["targets/releases"]).items()}
+    print(f"  {done:18} notary finds: {', '.join(f'{tag} {digest[:19]}…' for tag, digest in found.items())}")
+    if found != expected:
+        sys.exit(f"  wrong: {expected} was expected")
 
 
 def put_another_digest(path, body):

@@ -1,4 +1,4 @@
-"""What the README says is run as it stands there."""
+"""What the README and docs/publishing.md say is run as it stands there."""
 
 import os
 import re
@@ -10,15 +10,20 @@ import pytest
 
 from interop.verifiers import environment
 from lab import Notary, NotaryServer, repositories, run
+from lab.notary import PASSPHRASE
 from lab.need import need
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 REFERENCE = "registry.example/team/app:1.2"
+SIGNED = "registry.example/team/signed"
+WITH_COMMAND = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+PASSPHRASES = {f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE": PASSPHRASE for kind in ("ROOT", "REPOSITORY")}
 
 
-def block(language: str) -> str:
-    (text,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def block(language: str, section: str = "Verify a tag") -> str:
+    (part,) = re.findall(rf"^## {section}\n(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(rf"^```{language}\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
     return text
 
 
@@ -49,8 +54,7 @@ def signed(server, tmp_path_factory):
 
 def test_the_commands_print_the_pinned_reference_and_the_signatures(signed):
     pinned, env = signed
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = run("sh", "-e", input=block("sh"), env=env | {"PATH": path})
+    done = run("sh", "-e", input=block("sh"), env=env | WITH_COMMAND)
     assert done.stdout.startswith(f"{pinned}\n")
     assert "Signatures for registry.example/team/app" in done.stdout
 
@@ -69,6 +73,32 @@ def test_the_c_block_prints_the_pinned_reference(signed, tmp_path):
     run("gcc", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "include", tmp_path / "readme.c", "-o", program,
         f"-L{library}", f"-Wl,-rpath,{library}", "-ltagtrust", env=env)  # fmt: skip
     assert run(program, env=env).stdout == f"{pinned}\n"
+
+
+def test_what_the_blocks_sign_the_real_notary_finds(signed, server, tmp_path):
+    _, env = signed
+    run("sh", "-e", input=block("sh", "Sign a tag"), env=env | WITH_COMMAND | PASSPHRASES, cwd=tmp_path)
+    run(sys.executable, "-c", block("python", "Sign a tag"), env=env | PASSPHRASES)
+    reader = Notary(server, tmp_path / "reader")
+    assert set(reader.list(SIGNED, ["targets/releases"])) == {"1.3", "1.4"}
+
+
+def test_the_commands_of_the_page_on_publishing_work_in_their_order(server, tmp_path):
+    page = (ROOT / "docs/publishing.md").read_text()
+    commands = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")]
+    tls = tmp_path / "docker" / "tls" / server.address
+    tls.mkdir(parents=True)
+    (tls / "ca.crt").write_bytes(Path(server.ca_file).read_bytes())
+    # The README's image has the same name, and another owner.
+    commands = [command.replace("registry.example/team/app", "registry.example/team/page") for command in commands]
+    docker = {"DOCKER_CONFIG": str(tmp_path / "docker"), "DOCKER_CONTENT_TRUST_SERVER": server.url}
+    env = environment() | docker | WITH_COMMAND | PASSPHRASES
+    said = {command: run("sh", "-ec", command, env=env, cwd=tmp_path).stdout for command in commands}
+    assert len(said) == 22
+    assert said["tagtrust status registry.example/team/page"].count("1.4") == 2
+    reader = Notary(server, tmp_path / "reader")
+    assert set(reader.list("registry.example/team/page", ["targets/releases"])) == {"1.4"}
+    assert set(reader.list("registry.example/team/page", ["targets/team"])) == {"1.5"}
 
 
 def test_every_file_that_the_readme_links_exists():
