@@ -120,13 +120,15 @@ class TestVerify:
         assert (done.returncode, done.stderr) == (0, "")
         assert (docker.trust_dir / "tuf" / signed.gun).exists()
         del variables["DOCKER_CONFIG"]
-        done = run(COMMAND, "verify", "--docker-config", docker.config_dir, f"{signed.gun}:v1", env=variables, check=False)
+        done = run(
+            COMMAND, "verify", "--docker-config", docker.config_dir, f"{signed.gun}:v1", env=variables, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")
 
 
 class TestStatus:
     @pytest.mark.parametrize(
-        ("errors", "status"),
+        ("errors", "expected"),
         [
             ([], 0),
             (["TagNotSigned"], 1),
@@ -136,15 +138,20 @@ class TestStatus:
             (["Unauthorized"], 3),
             (["StoreError"], 3),
             (["InternalError"], 3),
+            (["InvalidInput"], 2),
+            (["KeyNotFound"], 3),
+            (["WrongPassphrase"], 3),
+            (["Conflict"], 3),
+            (["ServerRejected"], 3),
             (["Unreachable", "InvalidReference", "Tampered"], 1),
             (["Unreachable", "InvalidReference"], 2),
         ],
         ids=str,
     )
-    def test_nothing_hides_a_refusal(self, tagtrust, errors, status):
-        from tagtrust._cli import _status
+    def test_nothing_hides_a_refusal(self, tagtrust, errors, expected):
+        from tagtrust._cli.output import status
 
-        assert _status(getattr(tagtrust, name)("") for name in errors) == status
+        assert status(getattr(tagtrust, name)("") for name in errors) == expected
 
     @pytest.mark.parametrize(
         "words",
@@ -216,7 +223,9 @@ class TestProcess:
         os.close(reader)
         settings = ["--server", server.url, "--ca-file", server.ca_file, "--trust-dir", tmp_path / "trust"]
         for words in (["verify"], ["verify", "--json"], ["inspect"], ["inspect", "--pretty"]):
-            done = subprocess.run([COMMAND, *words, *settings, f"{signed.gun}:v1"], stdout=writer, stderr=subprocess.PIPE)
+            done = subprocess.run(
+                [COMMAND, *words, *settings, f"{signed.gun}:v1"], stdout=writer, stderr=subprocess.PIPE
+            )
             assert (done.returncode, done.stderr) == (141, b"")
         os.close(writer)
 
