@@ -539,6 +539,23 @@ mod tests {
     }
 
     #[test]
+    fn public_keys_are_read_from_files_and_refused_in_dockers_words() {
+        let (dir, client) = client();
+        let keys = [key().public_key().clone(), key().public_key().clone()];
+        let text: String = keys.iter().map(|key| public_key_to_pem(key, "alice")).collect();
+        assert_eq!(client.read_public_keys(write(&dir, "two.pub", &text, 0o644)).unwrap(), keys);
+
+        let absent = refused(client.read_public_keys(dir.path().join("absent.pub")));
+        assert!(absent.starts_with("unable to read public key from file: open /"), "{absent}");
+        assert!(absent.ends_with("absent.pub: no such file or directory"), "{absent}");
+        let empty = refused(client.read_public_keys(write(&dir, "empty.pub", "", 0o644)));
+        assert!(empty.starts_with("could not parse public key from file: /"), "{empty}");
+        assert!(empty.ends_with("empty.pub: no valid public key found"), "{empty}");
+        let endless = refused(client.read_public_keys("/dev/zero"));
+        assert!(endless.contains("larger than"), "{endless}");
+    }
+
+    #[test]
     fn a_generated_key_is_stored_and_its_public_half_written() {
         let (dir, client) = client();
         let made = client.generate_key("alice", dir.path()).unwrap();
