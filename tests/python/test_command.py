@@ -229,6 +229,12 @@ class TestProcess:
             assert (done.returncode, done.stderr) == (141, b"")
         os.close(writer)
 
+    def test_a_full_disk_is_no_success(self, tagtrust, server, signed, tmp_path):
+        settings = ["--server", server.url, "--ca-file", server.ca_file, "--trust-dir", tmp_path / "trust"]
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([COMMAND, "verify", *settings, f"{signed.gun}:v1"], stdout=full, stderr=-1, text=True)
+        assert (done.returncode, done.stderr) == (3, "tagtrust: [Errno 28] No space left on device\n")
+
     def test_ctrl_c_ends_a_waiting_command_at_once(self, tagtrust, server, signed, tmp_path):
         asked, release = threading.Event(), threading.Event()
 

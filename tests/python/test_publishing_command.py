@@ -471,6 +471,7 @@ class TestSign:
             ["key", "import", "/absent"],
             ["key", "generate"],
             ["sign", "R:v1", "--expiry", "targets=x"],
+            ["sign", "R:v1", "--expiry", "targets=0"],
         ],
         ids=lambda words: " ".join(words),
     )

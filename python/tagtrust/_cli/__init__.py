@@ -11,7 +11,7 @@ from typing import Sequence
 
 from .. import TrustError, __version__
 from . import keys, reading, repositories, signing
-from .output import BROKEN_PIPE, USAGE, LogLines, fail, say
+from .output import BROKEN_PIPE, UNDECIDED, USAGE, LogLines, fail, say
 from .settings import Commands, UsageError, client_for
 
 MODULES = (reading, signing, repositories, keys)
@@ -33,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         say(str(error))
         return USAGE
-    except BrokenPipeError:
-        # Nobody reads any more, and Python would complain when it flushes at the end.
+    except OSError as error:
+        # Nothing can be printed any more, and Python would complain when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        if isinstance(error, BrokenPipeError):
+            return BROKEN_PIPE
+        say(f"tagtrust: {error}")
+        return UNDECIDED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -273,7 +273,9 @@ def number(word: str) -> int:
 
 def _role_days(word: str) -> tuple[str, datetime.timedelta]:
     role, value = pair(word)
-    return role, days(value)
+    if not (lifetime := days(value)):
+        raise argparse.ArgumentTypeError(f"{word!r} would have expired already")
+    return role, lifetime
 
 
 def _count(word: str) -> int:

@@ -69,7 +69,7 @@ def confirm(question: str, quiet_stdout: bool = False) -> bool:
     stream.flush()
     stream.buffer.write(f"{question} [y/N] ".encode(errors="surrogateescape"))
     stream.flush()
-    return sys.stdin.buffer.readline().strip() in (b"y", b"Y")
+    return sys.stdin is not None and sys.stdin.buffer.readline().strip() in (b"y", b"Y")
 
 
 def _ask(key_id: str, role: str, attempt: int) -> str | None:
