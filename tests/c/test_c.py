@@ -7,11 +7,14 @@ import subprocess
 import pytest
 
 from interop.verifiers import BUILD, ROOT, options
-from lab import NotaryServer, repositories, run
+from lab import Notary, NotaryServer, repositories, run
+from lab.certificates import make_delegation_key
 from lab.need import need
+from lab.notary import PASSPHRASE
 
 SOURCES = ROOT / "tests/c"
 EXAMPLE = ROOT / "ffi/examples/verify.c"
+SIGN_EXAMPLE = ROOT / "ffi/examples/sign.c"
 COMPILERS = {
     "c": ["gcc", "-std=c99", "-pedantic"],
     "c++": ["g++", "-x", "c++", "-std=c++11"],
@@ -52,6 +55,11 @@ def contract_arguments(tmp_path):
     return [tmp_path / "trust", not_pem]
 
 
+def signing_contract_arguments(tmp_path):
+    public, _ = make_delegation_key("ecdsa", tmp_path, "contract")
+    return [tmp_path / "signing-trust", public]
+
+
 def live_arguments(server, repository, tmp_path):
     digest, size = repository.tags["v1"]
     return [server.url, server.ca_file, tmp_path / "trust", repository.gun, "v1", digest, size]
@@ -60,6 +68,7 @@ def live_arguments(server, repository, tmp_path):
 @pytest.mark.parametrize("link", [SHARED, STATIC], ids=["shared", "static"])
 def test_the_contract_holds(compile, link, tmp_path):
     run(compile(SOURCES / "contract.c", link), *contract_arguments(tmp_path))
+    run(compile(SOURCES / "signing_contract.c", link), *signing_contract_arguments(tmp_path))
 
 
 @pytest.mark.parametrize("link", [SHARED, STATIC], ids=["shared", "static"])
@@ -71,7 +80,62 @@ def test_answers_of_a_server_reach_c(compile, link, server, signed, tmp_path):
 def test_no_leak_and_no_stray_access(compile, server, signed, tmp_path):
     need(bool(shutil.which("valgrind")), "valgrind")
     run(*VALGRIND, compile(SOURCES / "contract.c"), *contract_arguments(tmp_path))
+    run(*VALGRIND, compile(SOURCES / "signing_contract.c"), *signing_contract_arguments(tmp_path))
     run(*VALGRIND, compile(SOURCES / "live.c"), *live_arguments(server, signed, tmp_path))
+
+
+def publish(program, server, directory, watched_by=()):
+    """Run publish.c, and give the GUN and the trust directory."""
+    need(bool(shutil.which("openssl")), "openssl")
+    directory.mkdir(mode=0o700)
+    for name, files in {"hsm": ("hsm.pub", "hsm.key"), "plain": ("plain.pub", "plain.key")}.items():
+        for made, name in zip(make_delegation_key("ecdsa", directory, name), files):
+            made.rename(directory / name)
+    gun, other = repositories.new_gun("by-c"), repositories.new_gun("deleted-by-c")
+    trust_dir = directory / "trust"
+    run(*watched_by, program, server.url, server.ca_file, trust_dir, directory, gun, other)
+    return gun, trust_dir
+
+
+def check_by_notary(gun, trust_dir, server, notary):
+    """`notary` reads what C published, and publishes with the keys that C made."""
+    one, two = (f"sha256:{digit * 64}" for digit in "12")
+    expected = {tag: (one, 7, "targets") for tag in ("v1", "v4", "v6", "v8", *(f"thread{i}" for i in range(8)))}
+    # `notary` also lists what delegations sign, and takes the first that it finds.
+    assert notary.list(gun) == expected | {"v7": (two, 7, "targets/carol")}
+    assert notary.list(gun, ["targets/releases"]) == {"v7": (two, 7, "targets/releases")}
+    assert set(notary.delegations(gun)) == {"targets/carol", "targets/releases"}
+    admin = Notary(server, trust_dir)
+    admin.addhash(gun, "by-notary", 7, "1" * 64)
+    admin.publish(gun)
+    assert notary.lookup(gun, "by-notary") == (one, 7)
+
+
+def test_notary_reads_what_c_publishes_and_goes_on(compile, server, notary, tmp_path):
+    gun, trust_dir = publish(compile(SOURCES / "publish.c"), server, tmp_path / "work")
+    check_by_notary(gun, trust_dir, server, notary)
+
+
+@pytest.mark.parametrize("compile", ["c"], indirect=True)
+def test_publishing_neither_leaks_nor_strays(compile, server, notary, tmp_path):
+    need(bool(shutil.which("valgrind")), "valgrind")
+    gun, trust_dir = publish(compile(SOURCES / "publish.c"), server, tmp_path / "work", VALGRIND)
+    check_by_notary(gun, trust_dir, server, notary)
+
+
+@pytest.mark.parametrize("compile", ["c"], indirect=True)
+def test_the_example_signs_and_asks_for_passphrases(compile, server, notary, tmp_path):
+    need(bool(shutil.which("valgrind")), "valgrind")
+    gun, (digest, size) = repositories.new_gun("example"), repositories.make_image("example")
+    command = [*VALGRIND, compile(SIGN_EXAMPLE), *options(server, tmp_path / "trust"), f"{gun}:v1", digest, size]
+    refused = run(*command, input="", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "") and "WrongPassphrase: " in refused.stderr
+    # For the root key and for that of targets.
+    signed = run(*command, input=f"short\n{PASSPHRASE}\n{PASSPHRASE}\n")
+    assert "v1" in signed.stdout and "the new root key" in signed.stderr
+    assert notary.lookup(gun, "v1") == (digest, size)
+    assert run(*command, input="").stdout == "It was signed already.\n"
+    assert run(compile(SIGN_EXAMPLE), check=False).returncode == 2
 
 
 @pytest.mark.parametrize("compile", ["c"], indirect=True)
