@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Client;
-use super::keys::{KeyInfo, gun_header};
+use super::keys::{KeyInfo, KeyKind, gun_header};
 use super::passphrase::{self, PassphraseSource};
 use crate::crypto::{KeyFile, KeyId, PrivateKey, Signer};
 use crate::error::{Error, Result};
@@ -63,7 +63,14 @@ impl Keyring<'_> {
 
     /// A new key for a role. It is safely on disk before anything can refer to it.
     pub(crate) fn create(&self, role: &str, gun: Option<&str>) -> Result<Arc<PrivateKey>> {
-        let key = Arc::new(PrivateKey::generate_p256()?);
+        self.create_of(KeyKind::P256, role, gun)
+    }
+
+    pub(super) fn create_of(&self, kind: KeyKind, role: &str, gun: Option<&str>) -> Result<Arc<PrivateKey>> {
+        let key = Arc::new(match kind {
+            KeyKind::P256 => PrivateKey::generate_p256()?,
+            KeyKind::Ed25519 => PrivateKey::generate_ed25519()?,
+        });
         let passphrase = passphrase::choose(self.passphrases, key.id().as_str(), role)?;
         let file = KeyFile::encrypt(&key, &passphrase, role, gun_header(role, gun))?;
         self.store.store(key.id(), &[file])?;

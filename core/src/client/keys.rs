@@ -39,6 +39,18 @@ pub struct KeyInfo {
     pub location: String,
 }
 
+/// What kind of key is generated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// ECDSA on P-256: the only kind that `notary` and `docker trust` make.
+    #[default]
+    P256,
+    /// Ed25519: every Notary client verifies and signs with such a key, but
+    /// `docker trust signer add` does not read its public file. Not for roots.
+    Ed25519,
+}
+
 /// A new signer's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
@@ -98,6 +110,19 @@ impl Client {
     /// exists, and then nothing is stored; [`Error::WrongPassphrase`] without an
     /// acceptable passphrase.
     pub fn generate_key(&self, name: &str, directory: impl AsRef<Path>) -> Result<GeneratedKey> {
+        self.generate_key_of(KeyKind::P256, name, directory)
+    }
+
+    /// As [`Client::generate_key`], with a key of this kind.
+    ///
+    /// # Errors
+    /// As [`Client::generate_key`].
+    pub fn generate_key_of(
+        &self,
+        kind: KeyKind,
+        name: &str,
+        directory: impl AsRef<Path>,
+    ) -> Result<GeneratedKey> {
         check_name("key name", name)?;
         let directory = directory.as_ref();
         if !directory.is_dir() {
@@ -109,7 +134,7 @@ impl Client {
             let reason = format!("public key file already exists: \"{}\"", public_key_file.display());
             return Err(invalid("public key file", reason));
         }
-        let key = self.keyring().create(name, None)?;
+        let key = self.keyring().create_of(kind, name, None)?;
         write_public(&public_key_file, &public_key_to_pem(key.public_key(), name)).map_err(|error| {
             let reason = format!(
                 "cannot be written: {error}; the private key {} is stored, remove it and generate another one",

@@ -29,7 +29,7 @@ pub use edit::{Edit, Rotation, Target};
 pub use image::VerifiedImage;
 pub use init::Init;
 pub use inspect::{Inspection, SignedTag, Signer, SignerKey, inspections_to_json};
-pub use keys::{GeneratedKey, KeyInfo, KeySelection};
+pub use keys::{GeneratedKey, KeyInfo, KeyKind, KeySelection};
 pub use operations::Delegation;
 pub use passphrase::{PassphraseRequest, PassphraseSource};
 pub use publication::{ChangeSummary, Publication};

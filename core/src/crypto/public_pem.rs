@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ed25519_dalek::VerifyingKey;
 use x509_cert::der::pem::{self, LineEnding};
 use zeroize::Zeroizing;
 
@@ -15,9 +16,11 @@ use crate::error::{Error, Result};
 
 const CERTIFICATE: &str = "CERTIFICATE";
 const PUBLIC_KEY: &str = "PUBLIC KEY";
+/// What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410).
+const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The public keys of a PEM text: ECDSA or RSA keys, or a certificate of one that
-/// is valid at `now`. A certificate may be of a CA, and have any name.
+/// The public keys of a PEM text: ECDSA, RSA or Ed25519 keys, or a certificate of
+/// one of the former two that is valid at `now`. A certificate may be of a CA, and have any name.
 ///
 /// [`Error::InvalidInput`] with the words of `docker trust signer add` if the text
 /// is something else.
@@ -34,10 +37,11 @@ pub fn public_keys_from_pem(pem: &[u8], now: SystemTime) -> Result<Vec<PublicKey
     }
 }
 
-/// What `docker trust key generate` writes for the signer to hand on: an ECDSA or
-/// RSA key, and the name of the signer.
+/// What `docker trust key generate` writes for the signer to hand on: the key, and
+/// the name of the signer. Docker itself makes ECDSA keys only, and takes no Ed25519.
 pub fn public_key_to_pem(key: &PublicKey, role: &str) -> String {
-    let content = Zeroizing::new(key.public_bytes().to_vec());
+    let prefix: &[u8] = if *key.key_type() == KeyType::Ed25519 { &ED25519_PREFIX } else { &[] };
+    let content = Zeroizing::new([prefix, key.public_bytes()].concat());
     let mut block = Block { label: PUBLIC_KEY.into(), headers: BTreeMap::new(), content };
     block.set_header("role", Some(role));
     block.to_text().to_string()
@@ -49,6 +53,11 @@ fn bare_key(block: &Block) -> Result<PublicKey> {
         return Err(invalid(&format!(
             "unsupported PEM block type {label:?}, expected {CERTIFICATE} or {PUBLIC_KEY}"
         )));
+    }
+    // More than Notary reads here, which knows such keys in metadata all the same.
+    if let Some(key) = block.content.strip_prefix(&ED25519_PREFIX) {
+        let key = VerifyingKey::try_from(key).map_err(|_| invalid("it is no Ed25519 key"))?;
+        return Ok(PublicKey::new(KeyType::Ed25519, key.to_bytes().to_vec()));
     }
     let key = SubjectKey::from_der(&block.content).filter(SubjectKey::is_on_curve);
     let key_type = key_type(key.as_ref())?;
@@ -77,7 +86,9 @@ fn key_type(key: Option<&SubjectKey>) -> Result<(KeyType, KeyType)> {
         Some(SubjectKey::P256(_) | SubjectKey::P384(_) | SubjectKey::P521(_)) => {
             Ok((KeyType::Ecdsa, KeyType::EcdsaX509))
         }
-        None => Err(invalid("unknown public key format; ECDSA on P-256, P-384 or P-521 and RSA are known")),
+        None => Err(invalid(
+            "unknown public key format; ECDSA on P-256, P-384 or P-521, RSA and Ed25519 are known",
+        )),
     }
 }
 
@@ -117,19 +128,24 @@ mod tests {
     }
 
     #[test]
-    fn ecdsa_and_rsa_keys_are_read_and_ed25519_is_not() {
+    fn keys_of_every_kind_are_written_and_read() {
         for (name, key) in keys_of_every_kind() {
             let text = public_key_to_pem(key.public_key(), name);
-            if name == "ed25519" {
-                assert!(reason(text).starts_with("unknown public key format"));
-            } else {
-                assert_eq!(read(text).unwrap(), [key.public_key().clone()], "{name}");
-            }
+            assert_eq!(read(text).unwrap(), [key.public_key().clone()], "{name}");
         }
         // Ed25519 as OpenSSL writes it.
         let standard = "-----BEGIN PUBLIC KEY-----\n\
             MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n-----END PUBLIC KEY-----\n";
-        assert!(reason(standard).starts_with("unknown public key format"));
+        let [key] = read(standard).unwrap().try_into().unwrap();
+        assert_eq!(key.id().as_str(), "b9fe8d4b54e73abb584e2015aaa447047e53282f491dcc70c40d2474d3096a21");
+        // One byte less, and no point of the curve.
+        let short = standard.replace("MCowBQYDK2VwAyEA", "MCkwBQYDK2VwAyAA").replace("Mbg=", "MQ==");
+        let off = standard.replace(
+            "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
+            "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        );
+        assert!(read(short).is_err());
+        assert!(read(off).is_err());
     }
 
     #[test]
