@@ -40,9 +40,9 @@
  * Arrays. In: `count` elements in a row, which nobody changes during the call.
  * For a count of zero the array may be NULL.
  *
- * Lists. What there is only once or twice has functions that read it; longer
- * lists, such as keys and delegations, are handed out as a tagtrust_text with
- * JSON. Their objects may get more members.
+ * Lists. What belongs to an image or a publication is read one by one. Other
+ * lists, such as keys and delegations, are a tagtrust_text with JSON, whose
+ * objects may get more members.
  *
  * Wrong arguments. NULL where there must be something, and strings that are not
  * UTF-8, are answered with TAGTRUST_INVALID_ARGUMENT. Where a comment does not
@@ -64,10 +64,10 @@
  * of that call or another one, and from several at once. What they get they
  * may use until they return, and not change. They may block: the call waits
  * for as long, and so may others for the same repository. They must not free
- * anything of the library's that others use; functions that take a client or end
- * an edit answer TAGTRUST_INVALID_ARGUMENT there. Nor may they have another
- * thread call these and wait for it. They must return: an exception or longjmp
- * out of them ends the process or worse.
+ * anything of the library's that others use; functions that take a client or an
+ * edit answer TAGTRUST_INVALID_ARGUMENT there, and do nothing. Nor may they have
+ * another thread call these and wait for it. They must return: an exception or
+ * longjmp out of them ends the process or worse.
  *
  * Secrets. Passphrases and private keys are wiped from memory when they are no
  * longer needed, and stand in no error, log or text but the one of

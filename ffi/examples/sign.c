@@ -72,7 +72,8 @@ int main(int argc, char **argv) {
     else if (next + 3 == argc && argv[next][0] != '-')
         result = sign(config, argv[next], argv[next + 1], strtoull(argv[next + 2], NULL, 10));
     else
-        fprintf(stderr, "usage: %s [--server URL] [--ca-file FILE] [--trust-dir DIR] REFERENCE [DIGEST SIZE]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--server URL] [--ca-file FILE] [--trust-dir DIR] REFERENCE [DIGEST SIZE]\n",
+                argv[0]);
     tagtrust_config_free(config);
     return result;
 }

@@ -147,7 +147,10 @@ impl crypto::Signer for Signer {
             _ => Err(tagtrust_core::Error::KeyNotFound {
                 role: "signing".into(),
                 key_ids: vec![self.public_key.id().as_str().into()],
-                reason: format!("its signer failed: the callback answered {answer}"),
+                reason: format!(
+                    "the signer of key {} failed: its callback answered {answer}",
+                    self.public_key.id()
+                ),
             }),
         }
     }

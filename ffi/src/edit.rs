@@ -57,6 +57,8 @@ impl Edit {
 /// Adds a step, or remembers why it was refused.
 fn add(edit: Option<&mut Edit>, step: impl FnOnce(&tagtrust_core::Client) -> Result<Box<Step>>) -> Status {
     attempt(None, || {
+        // Or it may be the one that is being ended.
+        not_in_callback()?;
         let edit = edit.ok_or_else(|| Error::argument("edit is NULL"))?;
         match guard(|| step(&edit.client)).flatten() {
             Ok(step) => edit.steps.push(step),

@@ -22,7 +22,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     /* What callbacks call back, which must be refused. */
     const tagtrust_client *client;
-    const tagtrust_edit *edit;
+    tagtrust_edit *edit;
     int asked, signatures;
     bool hsm_is_broken, wrong_passphrase;
 } state;
@@ -34,6 +34,7 @@ static void calls_back(void) {
     check_fails(state.client, "r/a", TAGTRUST_INVALID_ARGUMENT);
     FAILS(tagtrust_publication, TAGTRUST_INVALID_ARGUMENT, tagtrust_client_publish, state.client, gun);
     CHECK(tagtrust_edit_publish(state.edit, &publication, NULL) == TAGTRUST_INVALID_ARGUMENT);
+    CHECK(tagtrust_edit_revoke_all(state.edit, NULL, 0) == TAGTRUST_INVALID_ARGUMENT);
 }
 
 static ptrdiff_t give_passphrase(void *data, const char *key_id, const char *role, bool create, uint32_t attempt,
@@ -184,7 +185,8 @@ static void init(const tagtrust_client *client, const char *root_key) {
     time_t now = time(NULL);
 
     state.hsm_is_broken = true;
-    FAILS(tagtrust_publication, TAGTRUST_KEY_NOT_FOUND, tagtrust_client_init, client, gun, root_key, NULL, false, false);
+    FAILS(tagtrust_publication, TAGTRUST_KEY_NOT_FOUND, tagtrust_client_init, client, gun, root_key,
+          NULL, false, false);
     FAILS(tagtrust_image, TAGTRUST_NO_TRUST_DATA, tagtrust_client_verify, client, gun);
     state.hsm_is_broken = false;
     state.signatures = state.asked = 0;
@@ -206,7 +208,8 @@ static void init(const tagtrust_client *client, const char *root_key) {
     CHECK(tagtrust_publication_warning(made, tagtrust_publication_warning_count(made)) == NULL);
     CHECK(strstr(tagtrust_publication_json(made), "\"published\": true") != NULL);
     tagtrust_publication_free(made);
-    FAILS(tagtrust_publication, TAGTRUST_INVALID_INPUT, tagtrust_client_init, client, gun, root_key, NULL, false, false);
+    FAILS(tagtrust_publication, TAGTRUST_INVALID_INPUT, tagtrust_client_init, client, gun, root_key,
+          NULL, false, false);
 }
 
 static void sign_and_revoke(const tagtrust_client *client) {
