@@ -28,7 +28,7 @@ setup: ## Install what the demo and the tests need, or say what is missing
 	@tests/setup.sh
 
 # One profile (dev, with optimised dependencies) for everything that the tests
-# load: core is compiled once and the Rust, C and Python tests share it.
+# load: dependencies are compiled once and the Rust, C and Python tests share them.
 .PHONY: build
 build: setup
 	cargo build --locked -p tagtrust --examples
@@ -41,7 +41,7 @@ demo: build ## Sign with the real notary, then verify from Python and C
 
 .PHONY: test
 test: setup ## Run all tests: Rust, C, Python, and against the real programs
-	cargo test --locked --workspace --quiet
+	cargo test --locked --workspace --features tagtrust/pkcs11 --quiet
 	$(MAKE) --no-print-directory build
 	python -m pytest tests $(PYTEST_ARGS)
 
@@ -80,9 +80,9 @@ install: ## Install the C library, header and pkg-config file below PREFIX
 .PHONY: lint
 lint: ## Check format, clippy, documentation and the build without features
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --features tagtrust/pkcs11 --all-targets -- -D warnings
 	cargo clippy --locked -p tagtrust --no-default-features -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --features tagtrust/pkcs11 --no-deps
 
 .PHONY: deny
 deny: ## Check licences, sources and advisories of the dependencies; needs cargo-deny

@@ -12,6 +12,8 @@ mod issue;
 mod key;
 mod key_file;
 mod pem_block;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod private_key;
 mod public_pem;
 mod random;
