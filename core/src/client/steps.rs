@@ -275,6 +275,12 @@ impl Resolver<'_> {
                 role if !self.holds_any(draft, role) => {
                     self.warnings.insert(format!("{role} expires, and its key is not here"));
                 }
+                // Renewing must not sign what anybody may have written.
+                role if draft.lacks_signatures(role) => {
+                    self.warnings.insert(format!(
+                        "{role} expires, and too few of its keys signed it; witness it if what it lists is right"
+                    ));
+                }
                 role::ROOT => draft.touch(role::ROOT),
                 role => draft.apply(&Change::Witness { role: role.to_owned() })?,
             }

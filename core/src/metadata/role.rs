@@ -31,6 +31,11 @@ pub fn parent(name: &str) -> Option<&str> {
     name.rsplit_once('/').map(|(parent, _)| parent)
 }
 
+/// Whether a delegation stands anywhere below a role.
+pub fn is_below(name: &str, role: &str) -> bool {
+    name.strip_prefix(role).is_some_and(|rest| rest.starts_with('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +59,11 @@ mod tests {
         assert_eq!(parent("targets/a/b"), Some("targets/a"));
         assert_eq!(parent("targets/a"), Some(TARGETS));
         assert_eq!(parent(TARGETS), None);
+    }
+
+    #[test]
+    fn below_a_role_is_what_has_more_segments() {
+        assert!(is_below("targets/a", TARGETS) && is_below("targets/a/b/c", "targets/a"));
+        assert!(!is_below("targets/a", "targets/a") && !is_below("targets/ab", "targets/a"));
     }
 }

@@ -77,7 +77,11 @@ pub struct Draft {
     targets: BTreeMap<String, TargetsDraft>,
     /// Delegations that count for nothing as they are, but can be witnessed.
     unusable: BTreeMap<String, Arc<Targets>>,
+    /// Those of them that too few of their keys signed: anybody may have written them.
+    unsigned: BTreeSet<String>,
     snapshot: Option<Snapshot>,
+    /// The versions of the published files, whatever becomes of them here.
+    base: BTreeMap<String, i64>,
     /// The versions before this, where they are not those of the files.
     versions: BTreeMap<String, i64>,
     /// Roles to sign.
@@ -109,7 +113,9 @@ impl Draft {
             root_base: None,
             targets: BTreeMap::from([(role::TARGETS.to_owned(), TargetsDraft::new())]),
             unusable: BTreeMap::new(),
+            unsigned: BTreeSet::new(),
             snapshot: None,
+            base: BTreeMap::new(),
             versions: BTreeMap::new(),
             dirty: [role::ROOT, role::TARGETS].map(str::to_owned).into(),
             initial: true,
@@ -125,6 +131,9 @@ impl Draft {
         let roles = set.roles().filter_map(|name| Some((name.to_owned(), set.shared_targets(name)?)));
         let mut draft = Self::of_files(set.root(), roles, set.snapshot().cloned())?;
         draft.unusable = set.unusable().map(|(name, targets)| (name.to_owned(), targets)).collect();
+        draft.base.extend(draft.unusable.iter().map(|(name, file)| (name.clone(), file.common.version)));
+        let is_expired = |name: &&String| matches!(set.excluded(name), Some(Error::Expired { .. }));
+        draft.unsigned = draft.unusable.keys().filter(|name| !is_expired(name)).cloned().collect();
         if !set.is_complete() {
             return Err(Error::Internal { reason: format!("the files of {} are not all there", draft.gun) });
         }
@@ -139,11 +148,16 @@ impl Draft {
     ) -> Result<Self> {
         let gun = root.gun().to_owned();
         let internal = |malformed: Malformed| Error::Internal { reason: malformed.to_string() };
+        let targets: BTreeMap<String, TargetsDraft> =
+            targets.map(|(name, targets)| (name, TargetsDraft::of(targets))).collect();
+        let versions = targets.iter().map(|(name, targets)| (name.clone(), targets.base_version()));
         Ok(Self {
             root: RootDraft::read(root.envelope()).map_err(internal)?,
             root_base: Some(root.clone()),
-            targets: targets.map(|(name, targets)| (name, TargetsDraft::of(targets))).collect(),
+            base: versions.chain([(role::ROOT.to_owned(), root.version())]).collect(),
+            targets,
             unusable: BTreeMap::new(),
+            unsigned: BTreeSet::new(),
             snapshot,
             versions: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -282,6 +296,25 @@ impl Draft {
         self.unusable.keys().map(String::as_str)
     }
 
+    /// Whether too few of its keys signed what is published of a delegation.
+    pub fn lacks_signatures(&self, name: &str) -> bool {
+        self.unsigned.contains(name)
+    }
+
+    /// Delegations that get signed as they were published, although too few of
+    /// their keys signed that: nobody but the server says that it is theirs.
+    pub fn adopted(&self) -> impl Iterator<Item = &str> {
+        let has_base = |name: &&String| self.targets.get(*name).is_some_and(|file| file.base().is_some());
+        self.unsigned.iter().filter(has_base).map(String::as_str)
+    }
+
+    /// Delegations that begin anew without what was published of them, because
+    /// too few of their keys signed that.
+    pub fn restarted(&self) -> impl Iterator<Item = &str> {
+        let has_no_base = |name: &&String| self.targets.get(*name).is_some_and(|file| file.base().is_none());
+        self.unsigned.iter().filter(has_no_base).map(String::as_str)
+    }
+
     /// Has a base role signed anew although nothing in it changes.
     pub fn touch(&mut self, name: &str) {
         self.dirty.insert(name.to_owned());
@@ -356,9 +389,8 @@ impl Draft {
     }
 
     /// The versions of the published files, by role.
-    pub(super) fn base_versions(&self) -> BTreeMap<String, i64> {
-        let names = [role::ROOT].into_iter().chain(self.targets.keys().map(String::as_str));
-        names.filter_map(|name| Some((name.to_owned(), self.published(name)?.version))).collect()
+    pub(super) fn base_versions(&self) -> &BTreeMap<String, i64> {
+        &self.base
     }
 
     /// What has to be signed, the root first, without the snapshot. `expiry`
@@ -408,7 +440,11 @@ impl Draft {
         let mut listed = self.snapshot.as_ref().map_or_else(BTreeMap::new, |snapshot| snapshot.files.clone());
         // What nobody declares any more goes, as in Notary.
         let declared: BTreeSet<&str> = self.all_delegations().iter().map(|role| role.name.as_str()).collect();
-        listed.retain(|name, _| !role::is_delegation(name) || declared.contains(name.as_str()));
+        // What unusable ones declare is not known, and counts again with them.
+        let may_be_declared = |name: &str| self.unusable.keys().any(|parent| role::is_below(name, parent));
+        listed.retain(|name, _| {
+            !role::is_delegation(name) || declared.contains(name.as_str()) || may_be_declared(name)
+        });
         let published = self.root_base.iter().map(|root| (role::ROOT, root.file()));
         let published = published.chain(
             self.targets.iter().filter_map(|(name, targets)| Some((name.as_str(), targets.base()?.file()))),
@@ -432,7 +468,7 @@ impl Draft {
 
     fn next_version(&self, name: &str) -> i64 {
         let published = self.published(name).map_or(0, |common| common.version);
-        let known = self.versions.get(name).copied().unwrap_or(0);
+        let known = self.versions.get(name).max(self.base.get(name)).copied().unwrap_or(0);
         // As in Notary the first targets file of a new repository is version 2.
         let first = i64::from(self.initial && name == role::TARGETS);
         published.max(known).max(first).saturating_add(1)
@@ -449,7 +485,10 @@ impl Draft {
             return Err(unknown_role(name, "it does not list targets"));
         }
         if let Some(base) = self.unusable.remove(name) {
-            self.targets.insert(name.to_owned(), TargetsDraft::of(base));
+            // What it listed must not get our signature unseen.
+            let file =
+                if self.unsigned.contains(name) { TargetsDraft::new() } else { TargetsDraft::of(base) };
+            self.targets.insert(name.to_owned(), file);
         }
         Ok(self.targets.entry(name.to_owned()).or_default())
     }
@@ -531,8 +570,7 @@ impl Draft {
         self.keys_of(name)?;
         let parent = role::parent(name).unwrap_or_default();
         self.open(parent)?.delegations.retain(|declared| declared.name != name);
-        let below = format!("{name}/");
-        let stays = |other: &String| other != name && !other.starts_with(&below);
+        let stays = |other: &String| other != name && !role::is_below(other, name);
         self.targets.retain(|other, _| stays(other));
         self.unusable.retain(|other, _| stays(other));
         self.dirty.retain(stays);
@@ -575,7 +613,9 @@ impl Draft {
         if !self.targets.contains_key(name) && !self.unusable.contains_key(name) {
             return Err(unknown_role(name, "it has no file to sign anew"));
         }
-        self.open(name)?;
+        if let Some(base) = self.unusable.remove(name) {
+            self.targets.insert(name.to_owned(), TargetsDraft::of(base));
+        }
         Ok(true)
     }
 }

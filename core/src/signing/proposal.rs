@@ -51,7 +51,7 @@ impl Proposal {
         let mut proposal = Self {
             gun: draft.gun().to_owned(),
             changes: draft.changes().to_vec(),
-            base: draft.base_versions(),
+            base: draft.base_versions().clone(),
             files: BTreeMap::new(),
         };
         for unsigned in draft.unsigned(expiry)? {
@@ -112,7 +112,8 @@ impl Proposal {
             for (role, part) in other.files {
                 let Some(own) = self.files.get_mut(&role) else { continue };
                 for signature in part.signatures {
-                    if !own.signatures.iter().any(|known| known.key_id == signature.key_id) {
+                    // Not by key ID: one that is forged must not stand for the true one.
+                    if !own.signatures.contains(&signature) {
                         own.signatures.push(signature);
                     }
                 }
@@ -131,7 +132,7 @@ impl Proposal {
             let what = format!("proposal for {}", self.gun);
             return Err(Error::InvalidInput { what, reason: format!("it is not for {}", draft.gun()) });
         }
-        if draft.base_versions() != self.base {
+        if *draft.base_versions() != self.base {
             let published = draft.base_versions();
             let moved = self.base.iter().find(|(role, version)| published.get(*role) != Some(*version));
             let (role, version) = moved.map_or(("its roles", 0), |(role, version)| (role, *version));

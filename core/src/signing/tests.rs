@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 
 use super::*;
@@ -97,7 +98,6 @@ impl World {
     }
 
     fn timestamp_file(&self) -> Vec<u8> {
-        use base64ct::{Base64, Encoding};
         let snapshot = &self.published[role::SNAPSHOT];
         let hash = Base64::encode_string(sha256(snapshot).as_ref());
         let signed = format!(
@@ -278,6 +278,111 @@ fn an_unusable_delegation_can_be_witnessed() {
     assert!(world.trusted().unwrap().excluded("targets/a").is_none());
     assert!(world.trusted().unwrap().targets("targets/a").unwrap().get("v1").is_some());
     assert_eq!(world.version("targets/a"), 2);
+}
+
+/// Takes a delegation's key and gives it another one, so that nobody signed its file.
+fn replace_key(world: &mut World, role: &str, old: &PublicKey) {
+    let new = world.add_key();
+    world.apply(Change::UpdateDelegation {
+        role: role.into(),
+        add_keys: vec![new],
+        remove_keys: vec![old.id().clone()],
+        add_paths: vec![],
+        remove_paths: vec![],
+        clear_paths: false,
+    });
+    world.publish().unwrap();
+    assert!(world.trusted().unwrap().excluded(role).is_some());
+}
+
+#[test]
+fn a_tag_is_not_signed_on_top_of_what_none_of_the_keys_signed() {
+    let mut world = World::new();
+    let key = world.add_key();
+    world.apply(delegate("targets/a", vec![key.clone()], 1)).apply(set("targets/a", "evil", 1));
+    world.publish().unwrap();
+    replace_key(&mut world, "targets/a", &key);
+    assert_eq!(world.draft.adopted().count(), 0);
+
+    // Whoever has the snapshot key, so the server, can put such a file there.
+    world.apply(set("targets/a", "v1", 2));
+    assert_eq!(world.draft.restarted().collect::<Vec<_>>(), ["targets/a"]);
+    world.publish().unwrap();
+    let names = world.draft.file("targets/a").unwrap().names();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["v1"]);
+    assert_eq!(world.version("targets/a"), 2);
+}
+
+#[test]
+fn whoever_witnesses_what_none_of_the_keys_signed_is_told() {
+    let mut world = World::new();
+    let key = world.add_key();
+    world.apply(delegate("targets/a", vec![key.clone()], 1)).apply(set("targets/a", "v1", 1));
+    world.publish().unwrap();
+    world.apply(Change::Witness { role: "targets/a".into() });
+    assert_eq!(world.draft.adopted().count(), 0);
+    world.publish().unwrap();
+    replace_key(&mut world, "targets/a", &key);
+    world.apply(Change::Witness { role: "targets/a".into() });
+    assert_eq!(world.draft.adopted().collect::<Vec<_>>(), ["targets/a"]);
+}
+
+#[test]
+fn what_an_unusable_delegation_declares_stays_in_the_snapshot() {
+    let mut world = World::new();
+    let (one, two) = (world.add_key(), world.add_key());
+    world.apply(delegate("targets/a", vec![one.clone()], 1)).apply(delegate("targets/a/b", vec![two], 1));
+    world.apply(set("targets/a/b", "v1", 1)).publish().unwrap();
+    replace_key(&mut world, "targets/a", &one);
+    world.apply(set("targets", "v2", 2)).publish().unwrap();
+    world.apply(Change::Witness { role: "targets/a".into() }).publish().unwrap();
+    assert!(world.trusted().unwrap().targets("targets/a/b").unwrap().get("v1").is_some());
+}
+
+#[test]
+fn a_delegation_that_ends_and_begins_at_once_goes_on_with_its_versions() {
+    let mut world = World::new();
+    let key = world.add_key();
+    world.apply(delegate("targets/a", vec![key.clone()], 1)).apply(set("targets/a", "v1", 1));
+    world.publish().unwrap();
+    world.apply(Change::RemoveDelegation { role: "targets/a".into() });
+    world.apply(delegate("targets/a", vec![key], 1)).apply(set("targets/a", "v2", 1)).publish().unwrap();
+    assert_eq!(world.version("targets/a"), 2);
+}
+
+#[test]
+fn a_proposal_to_end_or_witness_a_delegation_is_for_what_is_published() {
+    let mut world = World::new();
+    let key = world.add_key();
+    world.apply(delegate("targets/a", vec![key.clone()], 1)).apply(set("targets/a", "v1", 1));
+    world.publish().unwrap();
+    let published = world.draft.clone();
+    let propose = |world: &World| {
+        Proposal::new(&world.draft, &Lifetimes::default().at(world.now), &world.signer()).unwrap()
+    };
+    world.apply(Change::RemoveDelegation { role: "targets/a".into() });
+    propose(&world).apply_to(published.clone()).unwrap();
+    world.draft = published;
+    replace_key(&mut world, "targets/a", &key);
+    let published = world.draft.clone();
+    world.apply(Change::Witness { role: "targets/a".into() });
+    propose(&world).apply_to(published).unwrap();
+}
+
+#[test]
+fn a_forged_signature_in_one_proposal_does_not_displace_that_of_another() {
+    let mut world = World::new();
+    world.apply(set("targets", "v1", 1));
+    let whole = Proposal::new(&world.draft, &Lifetimes::default().at(world.now), &world.signer()).unwrap();
+    let signature = whole.signatures("targets")[0].clone();
+    let text = String::from_utf8(whole.to_json()).unwrap();
+    let forged = Base64::encode_string(&[0; 64]);
+    let forged = text.replace(&Base64::encode_string(&signature.bytes), &forged);
+    assert_ne!(forged, text);
+    let merged = Proposal::from_json(forged.as_bytes()).unwrap().merge([whole]).unwrap();
+    assert!(merged.signatures("targets").contains(&signature));
+    let unsigned = world.draft.unsigned(&|role| merged.expiry(role).unwrap()).unwrap();
+    sign(&unsigned[0], &|_, _| Ok(None), merged.signatures("targets")).unwrap();
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Publisher<'_> {
     pub(in crate::client) fn publish_proposal(&self, proposal: &Proposal) -> Result<Publication> {
         let mut draft = proposal.apply_to(self.base(&[])?.draft)?;
         let mut warnings = BTreeSet::new();
+        super::warn_of_unsigned(&draft, &mut warnings);
         self.continue_versions(&mut draft)?;
         let files = self.sign_with(
             &draft,

@@ -176,6 +176,7 @@ impl<'a> Publisher<'a> {
                     "{orphan} is no longer signed by enough of its keys; it does not count until it is signed anew"
                 ));
             }
+            warn_of_unsigned(&draft, &mut resolver.warnings);
             self.renew_root(&mut draft, &mut resolver.warnings);
             self.continue_versions(&mut draft)?;
         }
@@ -345,6 +346,20 @@ impl<'a> Publisher<'a> {
             Failure::Unauthorized(reason) => Error::Unauthorized { url, reason },
             Failure::Unreachable { reason, .. } => Error::Unreachable { url, reason },
         }
+    }
+}
+
+/// What a publisher must know of files that none of the right people signed.
+fn warn_of_unsigned(draft: &Draft, warnings: &mut BTreeSet<String>) {
+    for role in draft.adopted() {
+        warnings.insert(format!(
+            "{role} was not signed by enough of its keys, and is signed now as the server has it; look at what it lists"
+        ));
+    }
+    for role in draft.restarted() {
+        warnings.insert(format!(
+            "{role} was not signed by enough of its keys and begins anew; what it listed before is no longer signed"
+        ));
     }
 }
 
