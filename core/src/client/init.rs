@@ -126,7 +126,7 @@ impl Publisher<'_> {
     }
 
     /// A repository with keys that exist nowhere, to say what would be done.
-    fn imagined(&self) -> Result<Draft> {
+    pub(super) fn imagined(&self) -> Result<Draft> {
         let key = crate::crypto::PrivateKey::generate_p256()?;
         let root: PublicKey = self.public_key_for(role::ROOT, &key)?;
         let key = key.public_key();

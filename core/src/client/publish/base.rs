@@ -1,9 +1,11 @@
 //! What an operation begins with.
 
+use std::collections::BTreeSet;
+
 use super::{Mode, Publisher};
 use crate::client::edit::invalid;
 use crate::client::init::Init;
-use crate::client::steps::Step;
+use crate::client::steps::{Resolver, Step};
 use crate::error::{Error, Result};
 use crate::signing::Draft;
 use crate::trust::Expiry;
@@ -35,11 +37,21 @@ impl Publisher<'_> {
                 if !steps.iter().any(Step::creates) {
                     return Err(error);
                 }
+                self.rehearse(steps)?;
                 let draft = self.create(init.unwrap_or(&Init::default()))?;
                 Ok(Base { draft, stamp: None })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes the changes of a new repository on one with keys that exist
+    /// nowhere: what cannot be done is refused before any key is made.
+    fn rehearse(&self, steps: &[Step]) -> Result<()> {
+        let mut draft = self.imagined()?;
+        let mut resolver = Resolver { publisher: self, warnings: BTreeSet::new(), bump: false };
+        let makes_keys = |step: &&Step| matches!(step, Step::Rotate { .. });
+        steps.iter().filter(|step| !makes_keys(step)).try_for_each(|step| resolver.apply(step, &mut draft))
     }
 
     /// What is published.
