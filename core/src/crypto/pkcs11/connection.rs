@@ -55,6 +55,7 @@ impl Connection {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Closed before another one is opened: that one may get the same handle.
         if let Some(session) = state.session.take()
+            && is_logged_in(&session)
             && let Ok(done) = work(&session)
         {
             state.session = Some(session);
@@ -76,8 +77,7 @@ impl Connection {
         let (slot, info) = self.find(&module)?;
         let session = module.open_ro_session(slot)?;
         // One login holds for all sessions of a process.
-        let state = session.get_session_info()?.session_state();
-        if !info.login_required() || matches!(state, SessionState::RoUser | SessionState::RwUser) {
+        if !info.login_required() || is_logged_in(&session) {
             return Ok(session);
         }
         let pin = match info.protected_authentication_path() {
@@ -162,6 +162,12 @@ impl From<ModuleError> for Failure {
     fn from(error: ModuleError) -> Self {
         Self::Module(error)
     }
+}
+
+/// Whoever is not sees no private keys, without any error.
+fn is_logged_in(session: &Session) -> bool {
+    let state = session.get_session_info().map(|info| info.session_state());
+    matches!(state, Ok(SessionState::RoUser | SessionState::RwUser))
 }
 
 /// The module, loaded and initialized. It is never unloaded or finalized: others
