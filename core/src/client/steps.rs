@@ -235,10 +235,10 @@ impl Resolver<'_> {
         let old = canonical_ids(&draft.keys_of(role)?);
         let keys = self.publisher.rotated(role, rotation)?;
         draft.apply(&Change::SetRootRole { role: role.to_owned(), keys })?;
-        // As in Notary the old key goes, unless something still needs it. Old
-        // root keys stay: they may have to sign once more.
+        // As in Notary the old key goes. Old root keys stay: they may have to
+        // sign once more.
         if [role::TARGETS, role::SNAPSHOT].contains(&role) {
-            self.publisher.retire(old.into_iter().filter(|id| !draft.uses(id)).collect());
+            self.publisher.retire(old);
         }
         Ok(())
     }

@@ -85,8 +85,9 @@ impl Publisher<'_> {
         })
     }
 
-    /// Has the keys that a rotation replaces removed once it is published.
+    /// Has the keys that a rotation replaces removed once it is published,
+    /// unless something still needs them.
     pub(in crate::client) fn retire(&self, ids: Vec<KeyId>) {
-        *self.retired.borrow_mut() = ids;
+        self.retired.borrow_mut().extend(ids);
     }
 }

@@ -94,7 +94,7 @@ impl Publisher<'_> {
             }
             Err(failure) => return Err(self.failed(failure)),
         }
-        self.finish(&[], &mut warnings);
+        self.finish(&[], &draft, &mut warnings);
         Ok(Publication {
             repository: self.gun().to_owned(),
             changes: draft.changes().iter().map(ChangeSummary::from).collect(),

@@ -52,7 +52,7 @@ pub(in crate::client) struct Publisher<'a> {
     staged: OnceCell<Vec<(OsString, Change)>>,
     /// The keys of rotations, the same for every attempt.
     rotations: RefCell<BTreeMap<String, Vec<PublicKey>>>,
-    /// Keys that nothing refers to after a rotation.
+    /// Keys that rotations replace.
     retired: RefCell<Vec<KeyId>>,
 }
 
@@ -196,7 +196,7 @@ impl<'a> Publisher<'a> {
             }
             publication.published = true;
         }
-        self.finish(steps, &mut resolver.warnings);
+        self.finish(steps, &draft, &mut resolver.warnings);
         publication.warnings = resolver.warnings.into_iter().collect();
         Ok(Attempt::Done(publication))
     }
@@ -228,17 +228,27 @@ impl<'a> Publisher<'a> {
     }
 
     /// What happens after a successful upload. Nothing here can undo it.
-    fn finish(&self, steps: &[Step], warnings: &mut BTreeSet<String>) {
+    fn finish(&self, steps: &[Step], draft: &Draft, warnings: &mut BTreeSet<String>) {
         if steps.iter().any(|step| matches!(step, Step::Staged))
             && let Err(error) = self.forget_staged()
         {
             warnings.insert(format!("the changes are published, but they stay staged: {error}"));
         }
         for id in self.retired.take() {
-            if let Err(error) = self.client.keys.remove(&id) {
+            if let Err(error) = self.remove_retired(&id, draft) {
                 warnings.insert(format!("the rotated key {id} could not be removed: {error}"));
             }
         }
+    }
+
+    /// Removes a key that was made for this repository and signs nothing in it any
+    /// more. Stricter: Notary also removes those that others may need.
+    fn remove_retired(&self, id: &KeyId, draft: &Draft) -> Result<()> {
+        let is_ours = self.client.keys.find(id)?.is_some_and(|key| key.gun().as_deref() == Some(self.gun()));
+        if is_ours && !draft.uses(id) {
+            self.client.keys.remove(id)?;
+        }
+        Ok(())
     }
 
     fn forget_staged(&self) -> Result<()> {
