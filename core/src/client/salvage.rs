@@ -1,15 +1,15 @@
 //! A repository that has expired so far that its server gives no timestamp any
 //! more: its files by their plain names, for whoever can sign them anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::publish::{Base, Publisher};
 use super::update::Update;
-use crate::error::{Error, Result};
-use crate::metadata::{Snapshot, Targets, role};
+use crate::error::{Error, Fault, Result};
+use crate::metadata::{Envelope, Snapshot, Targets, role};
 use crate::remote::Failure;
 use crate::signing::Draft;
 use crate::trust::{Expiry, Floors, MAX_DELEGATIONS, MAX_FILE_BYTES, MAX_ROOT_BYTES, TrustedRoot};
@@ -19,6 +19,11 @@ impl Publisher<'_> {
     /// was seen before. That it is the newest nobody vouches for: the owner,
     /// who signs it anew, has to look at it. `first` is why there is no other way.
     pub(super) fn salvage(&self, first: Error) -> Result<Base> {
+        // A server that answers, but with what is older or forged, is no reason
+        // to be content with less.
+        if !matches!(first, Error::Unreachable { .. }) {
+            return Err(first);
+        }
         log::warn!("{first}; taking the files of {} without a timestamp", self.gun());
         let update = Update {
             gun: self.gun(),
@@ -56,22 +61,42 @@ impl Publisher<'_> {
                 if name == role::TARGETS {
                     return Err(first);
                 }
+                // As in an update: what was seen before must not be gone.
+                if fetched(&name).is_none() {
+                    check(&name, 0)?;
+                }
                 continue;
             };
             check(&name, file.common.version)?;
             pending.extend(file.delegations.iter().map(|declared| declared.name.clone()));
+            let names: BTreeSet<&str> = file.delegations.iter().map(|child| child.name.as_str()).collect();
+            if names.len() < file.delegations.len() {
+                return Err(update.tampered(&name, Fault::Malformed("it declares a role twice".into())));
+            }
             targets.insert(name, file);
             if targets.len() + pending.len() > MAX_DELEGATIONS {
                 return Err(first);
             }
         }
-        let snapshot = files.signed(role::SNAPSHOT, "Snapshot").and_then(|file| Snapshot::read(&file).ok());
-        let snapshot = snapshot.or_else(|| {
-            let cached = floors.as_ref()?.signed(role::SNAPSHOT, "Snapshot")?;
-            Snapshot::read(&cached).ok()
-        });
+        let mut snapshot = self.newest_snapshot(&root, floors.as_ref())?;
+        if let Some(snapshot) = &mut snapshot {
+            check(role::SNAPSHOT, snapshot.common.version)?;
+            // It may be older than the files, which then are listed as they are now.
+            snapshot.files.retain(|name, _| name != role::ROOT && !targets.contains_key(name));
+        }
         let draft = Draft::of_files(&root, targets.into_iter(), snapshot)?;
         Ok(Base { stamp: Some((root.version(), 0)), draft })
+    }
+
+    /// The newest snapshot. A server whose snapshot has expired gives it by its
+    /// version only.
+    fn newest_snapshot(&self, root: &TrustedRoot, floors: Option<&Floors<'_>>) -> Result<Option<Snapshot>> {
+        let read = |file: Envelope| Snapshot::read(&file).ok();
+        let cached = floors.and_then(|floors| floors.signed(role::SNAPSHOT, "Snapshot")).and_then(read);
+        let known = cached.as_ref().map_or(0, |snapshot| snapshot.common.version);
+        let Some((_, file)) = self.newest_after(role::SNAPSHOT, known)? else { return Ok(cached) };
+        let newest = |_: &str| Some(file.clone());
+        Ok(Floors::new(root, &newest).signed(role::SNAPSHOT, "Snapshot").and_then(read).or(cached))
     }
 
     fn fetch_current(&self, name: &str) -> Option<Bytes> {

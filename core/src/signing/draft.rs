@@ -323,7 +323,8 @@ impl Draft {
     /// Begins the versions of a role after this one: the server has had files
     /// of a role of this name before.
     pub fn continue_after(&mut self, name: &str, version: i64) {
-        self.versions.insert(name.to_owned(), version);
+        let known = self.versions.entry(name.to_owned()).or_default();
+        *known = version.max(*known);
     }
 
     /// Makes a change.
@@ -389,7 +390,7 @@ impl Draft {
     }
 
     /// The versions of the published files, by role.
-    pub(super) fn base_versions(&self) -> &BTreeMap<String, i64> {
+    pub(crate) fn base_versions(&self) -> &BTreeMap<String, i64> {
         &self.base
     }
 
@@ -440,8 +441,10 @@ impl Draft {
         let mut listed = self.snapshot.as_ref().map_or_else(BTreeMap::new, |snapshot| snapshot.files.clone());
         // What nobody declares any more goes, as in Notary.
         let declared: BTreeSet<&str> = self.all_delegations().iter().map(|role| role.name.as_str()).collect();
-        // What unusable ones declare is not known, and counts again with them.
-        let may_be_declared = |name: &str| self.unusable.keys().any(|parent| role::is_below(name, parent));
+        // What those without a file here declare is not known, and counts again with them.
+        let may_be_declared = |name: &str| {
+            declared.iter().any(|parent| !self.targets.contains_key(*parent) && role::is_below(name, parent))
+        };
         listed.retain(|name, _| {
             !role::is_delegation(name) || declared.contains(name.as_str()) || may_be_declared(name)
         });

@@ -5,6 +5,7 @@ mod base;
 mod keys;
 mod later;
 mod registry;
+mod versions;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::hash_map::RandomState;
@@ -38,8 +39,6 @@ const MAX_UNMOVED: u32 = 8;
 const MAX_PAUSE: Duration = Duration::from_millis(400);
 /// A root that expires within half a year is signed anew with any other change, as in Notary.
 const RENEW_ROOT: Duration = Duration::from_secs(182 * 86_400);
-/// Most versions of one role that are looked for on the server.
-const MAX_VERSION_PROBES: u32 = 64;
 
 /// One operation on one repository.
 pub(in crate::client) struct Publisher<'a> {
@@ -137,7 +136,7 @@ impl<'a> Publisher<'a> {
                     return Err(refusal.error);
                 }
             }
-            match self.attempt(&base.draft, first.as_ref(), steps, attempt)? {
+            match self.attempt(&base, first.as_ref(), steps, attempt)? {
                 Attempt::Done(publication) => return Ok(publication),
                 Attempt::Refused(refusal) => {
                     log::debug!("attempt {attempt}: {}", refusal.error);
@@ -152,14 +151,14 @@ impl<'a> Publisher<'a> {
         Err(Error::Conflict { gun: self.gun().to_owned(), reason })
     }
 
-    fn attempt(&self, base: &Draft, first: Option<&Draft>, steps: &[Step], attempt: u32) -> Result<Attempt> {
-        let mut draft = base.clone();
+    fn attempt(&self, base: &Base, first: Option<&Draft>, steps: &[Step], attempt: u32) -> Result<Attempt> {
+        let mut draft = base.draft.clone();
         let mut resolver = Resolver { publisher: self, warnings: BTreeSet::new(), bump: false };
         for step in steps {
             resolver.apply(step, &mut draft)?;
         }
         if let Some(first) = first {
-            self.check_contradictions(first, base, &draft)?;
+            self.check_contradictions(first, &base.draft, &draft)?;
         }
         let mut publication = Publication {
             repository: self.gun().to_owned(),
@@ -178,7 +177,12 @@ impl<'a> Publisher<'a> {
             }
             warn_of_unsigned(&draft, &mut resolver.warnings);
             self.renew_root(&mut draft, &mut resolver.warnings);
-            self.continue_versions(&mut draft)?;
+            // A role's first file that somebody published meanwhile must not be
+            // taken for that of an earlier role of this name.
+            if self.continue_versions(&mut draft)? && self.published()?.stamp != base.stamp {
+                let error = self.rejected("somebody else published at the same time".into());
+                return Ok(Attempt::Refused(Refusal { conflict: true, error }));
+            }
         }
         if self.dry_run() {
             if !is_idle {
@@ -274,29 +278,6 @@ impl<'a> Publisher<'a> {
         } else {
             warnings.insert("the root expires within half a year, and its keys are not here".into());
         }
-    }
-
-    /// A new file of a role that existed before goes on where that ended: the
-    /// server, and whoever has its old files, take no lower version.
-    fn continue_versions(&self, draft: &mut Draft) -> Result<()> {
-        if draft.is_initial() {
-            return Ok(());
-        }
-        let new: Vec<String> =
-            draft.dirty().filter(|name| draft.published(name).is_none()).map(str::to_owned).collect();
-        for name in new {
-            let mut last = 0;
-            for version in 1..=i64::from(MAX_VERSION_PROBES) {
-                let file = format!("{version}.{name}.json");
-                match self.remote.get(self.gun(), &file, crate::trust::MAX_FILE_BYTES, self.deadline()) {
-                    Ok(_) | Err(Failure::TooLarge) => last = version,
-                    Err(Failure::NotFound | Failure::Refused { .. }) => break,
-                    Err(failure) => return Err(self.failed(failure)),
-                }
-            }
-            draft.continue_after(&name, last);
-        }
-        Ok(())
     }
 
     pub(in crate::client) fn sign(
