@@ -177,7 +177,8 @@ impl Client {
     /// Imports private keys in PEM, such as [`Client::export_keys`] and `notary
     /// key export` write. `role` and `gun` are for keys whose headers do not say.
     /// Keys that are encrypted stay so, and need a `path` header with their ID;
-    /// all others get a passphrase. Keys with the same ID are replaced.
+    /// all others get a passphrase. Keys with the same ID are replaced, once they
+    /// proved to be the same key.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if one of the keys cannot be imported;
@@ -338,6 +339,23 @@ impl Client {
         files.iter().map(|(id, _)| Ok(KeyInfo::of_stored(&self.stored(id.as_str())?))).collect()
     }
 
+    /// Stricter: Notary lets an encrypted key, whatever it is, take the place of
+    /// the one that its header names, which then is lost.
+    fn check_replaces_itself(
+        &self,
+        id: &KeyId,
+        block: &KeyFile,
+        role: &str,
+        rejected: &dyn Fn(&str) -> Error,
+    ) -> Result<()> {
+        let Some(there) = self.keys.find(id)? else { return Ok(()) };
+        if there.blocks().any(|known| *known.to_pem() == *block.to_pem()) {
+            return Ok(());
+        }
+        let key = passphrase::decrypt(&self.passphrases, block, id.as_str(), role, rejected)?;
+        if key.id() == id { Ok(()) } else { Err(rejected(&misnamed(key.id()))) }
+    }
+
     /// The block as it will be stored, and the ID of its key.
     fn ready(
         &self,
@@ -348,18 +366,26 @@ impl Client {
         let Incoming { named, role, gun, block } = incoming;
         let gun = gun.as_deref();
         let known = match named {
-            Some(id) if block.is_encrypted() => return Ok((id, block.with_headers(Some(&role), gun, None))),
+            Some(id) if block.is_encrypted() => {
+                let block = block.with_headers(Some(&role), gun, None);
+                self.check_replaces_itself(&id, &block, &role, rejected)?;
+                return Ok((id, block));
+            }
             known => known,
         };
         let key = passphrase::decrypt(&self.passphrases, &block, unnamed, &role, rejected)?;
         let id = key.id();
         // Stricter: Notary stores a key under whatever ID its header says.
         if known.is_some_and(|known| known != *id) {
-            return Err(rejected(&format!("its path header names another key than itself, {id}")));
+            return Err(rejected(&misnamed(id)));
         }
         let passphrase = passphrase::choose(&self.passphrases, id.as_str(), &role)?;
         Ok((id.clone(), KeyFile::encrypt(&key, &passphrase, &role, gun)?))
     }
+}
+
+fn misnamed(id: &KeyId) -> String {
+    format!("its path header names another key than itself, {id}")
 }
 
 /// The GUN that goes into the file of a key for this role.
@@ -861,6 +887,23 @@ mod tests {
         refused(client.import_keys(b"no key", None, None));
         wrong(client_in(dir.path(), "short").import_keys(text.as_bytes(), None, None));
         assert!(private(&dir).is_empty());
+    }
+
+    #[test]
+    fn a_key_is_replaced_only_by_itself() {
+        let (dir, client) = client();
+        let (one, other) = (key(), key());
+        let id = one.id().as_str();
+        let of = |key: &PrivateKey, passphrase| block(key, passphrase, [Some("a"), None, Some(id)]);
+        client.import_keys(of(&one, PASSPHRASE).as_bytes(), None, None).unwrap();
+        let before = private(&dir);
+        let refused = client.import_keys(of(&other, PASSPHRASE).as_bytes(), None, None).unwrap_err();
+        assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
+        let refused = client.import_keys(of(&one, "another one").as_bytes(), None, None).unwrap_err();
+        assert!(matches!(refused, Error::WrongPassphrase { .. }), "{refused}");
+        assert_eq!(private(&dir), before);
+        client.import_keys(of(&one, PASSPHRASE).as_bytes(), None, None).unwrap();
+        assert_ne!(private(&dir), before);
     }
 
     #[test]
