@@ -9,7 +9,7 @@ use super::publish::Publisher;
 use super::upkeep::{expires_within, renewable_roles};
 use crate::crypto::{KeyId, PublicKey};
 use crate::error::{Error, Result};
-use crate::metadata::{TargetMeta, json, role};
+use crate::metadata::{RoleKeys, TargetMeta, json, role};
 use crate::signing::{Change, Draft};
 
 /// One thing that a publisher wants. What it means depends on the repository.
@@ -91,9 +91,59 @@ impl Resolver<'_> {
             Step::RemoveSigner { name, force } => self.remove_signer(draft, name, *force),
             Step::Rotate { role, rotation } => self.rotate(draft, role, rotation),
             Step::Renew { within } => self.renew(draft, *within),
-            Step::Change(change) => draft.apply(change),
-            Step::Staged => self.publisher.staged()?.iter().try_for_each(|(_, change)| draft.apply(change)),
+            Step::Change(change) => self.change(draft, change),
+            Step::Staged => {
+                let mut staged = self.publisher.staged()?.iter().map(|(_, change)| change);
+                // As in Notary: an upload whose answer was lost is published again.
+                staged.try_for_each(|change| match takes_from_what_is_gone(draft, change) {
+                    true => Ok(()),
+                    false => self.change(draft, change),
+                })
+            }
         }
+    }
+
+    fn change(&mut self, draft: &mut Draft, change: &Change) -> Result<()> {
+        match change {
+            Change::UpdateDelegation { role, remove_keys, .. } if role.ends_with("/*") => {
+                self.purge(draft, change, role.trim_end_matches('*'), remove_keys)
+            }
+            change => draft.apply(change),
+        }
+    }
+
+    /// As in Notary keys are taken at least from those whose parents can be signed.
+    fn purge(&mut self, draft: &mut Draft, change: &Change, prefix: &str, ids: &[KeyId]) -> Result<()> {
+        let has_one = |keys: &RoleKeys| {
+            keys.keys
+                .iter()
+                .any(|(id, key)| ids.contains(id) || key.canonical_id().is_some_and(|id| ids.contains(&id)))
+        };
+        let all = draft.all_delegations().into_iter().filter(|declared| declared.name.starts_with(prefix));
+        let concerned: Vec<String> =
+            all.filter(|declared| has_one(&declared.keys)).map(|declared| declared.name.clone()).collect();
+        let can_sign =
+            |name: &&String| role::parent(name).is_some_and(|parent| self.holds_any(draft, parent));
+        let (ours, others): (Vec<_>, Vec<_>) = concerned.iter().partition(can_sign);
+        if ours.is_empty() || others.is_empty() {
+            return draft.apply(change);
+        }
+        for name in others {
+            let parent = role::parent(name).unwrap_or_default();
+            self.warnings
+                .insert(format!("{name} keeps the key: {parent} declares it, and its key is not here"));
+        }
+        for role in ours.into_iter().cloned() {
+            draft.apply(&Change::UpdateDelegation {
+                role,
+                add_keys: Vec::new(),
+                remove_keys: ids.to_vec(),
+                add_paths: Vec::new(),
+                remove_paths: Vec::new(),
+                clear_paths: false,
+            })?;
+        }
+        Ok(())
     }
 
     fn sign(&self, draft: &mut Draft, tag: &str, meta: &TargetMeta, roles: Option<&[String]>) -> Result<()> {
@@ -287,6 +337,16 @@ impl Resolver<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a change only takes something from a delegation that there is not.
+fn takes_from_what_is_gone(draft: &Draft, change: &Change) -> bool {
+    let takes = match change {
+        Change::RemoveDelegation { .. } => true,
+        Change::UpdateDelegation { add_keys, add_paths, .. } => add_keys.is_empty() && add_paths.is_empty(),
+        _ => false,
+    };
+    takes && role::is_delegation(change.role()) && draft.keys_of(change.role()).is_err()
 }
 
 fn add_signer(draft: &mut Draft, name: &str, keys: &[PublicKey]) -> Result<()> {

@@ -76,7 +76,7 @@ pub struct Draft {
     root_base: Option<TrustedRoot>,
     targets: BTreeMap<String, TargetsDraft>,
     /// Delegations that count for nothing as they are, but can be witnessed.
-    unusable: BTreeMap<String, Arc<Targets>>,
+    unusable: BTreeMap<String, TargetsDraft>,
     /// Those of them that too few of their keys signed: anybody may have written them.
     unsigned: BTreeSet<String>,
     snapshot: Option<Snapshot>,
@@ -130,8 +130,9 @@ impl Draft {
     pub fn of(set: &TrustedSet) -> Result<Self> {
         let roles = set.roles().filter_map(|name| Some((name.to_owned(), set.shared_targets(name)?)));
         let mut draft = Self::of_files(set.root(), roles, set.snapshot().cloned())?;
-        draft.unusable = set.unusable().map(|(name, targets)| (name.to_owned(), targets)).collect();
-        draft.base.extend(draft.unusable.iter().map(|(name, file)| (name.clone(), file.common.version)));
+        let unusable = set.unusable().map(|(name, targets)| (name.to_owned(), TargetsDraft::of(targets)));
+        draft.unusable = unusable.collect();
+        draft.base.extend(draft.unusable.iter().map(|(name, file)| (name.clone(), file.base_version())));
         let is_expired = |name: &&String| matches!(set.excluded(name), Some(Error::Expired { .. }));
         draft.unsigned = draft.unusable.keys().filter(|name| !is_expired(name)).cloned().collect();
         if !set.is_complete() {
@@ -231,9 +232,11 @@ impl Draft {
         found
     }
 
-    /// The file of `targets` or of a delegation, with the changes so far.
+    /// The file of `targets` or of a delegation, with the changes so far. That of
+    /// an expired delegation too, as what it lists counts again once it is signed.
     pub fn file(&self, name: &str) -> Option<&TargetsDraft> {
-        self.targets.get(name)
+        let expired = || self.unusable.get(name).filter(|_| !self.unsigned.contains(name));
+        self.targets.get(name).or_else(expired)
     }
 
     /// The names of `targets` and the delegations that have a file.
@@ -284,10 +287,10 @@ impl Draft {
         match name {
             role::ROOT => self.root_base.as_ref().map(|root| &root.root().common),
             role::SNAPSHOT => self.snapshot.as_ref().map(|snapshot| &snapshot.common),
-            _ => match self.targets.get(name) {
-                Some(targets) => targets.base().map(|base| &base.common),
-                None => self.unusable.get(name).map(|targets| &targets.common),
-            },
+            _ => {
+                let file = self.targets.get(name).or_else(|| self.unusable.get(name))?;
+                file.base().map(|base| &base.common)
+            }
         }
     }
 
@@ -340,7 +343,8 @@ impl Draft {
             }
             Change::RemoveTarget { role, name } => {
                 self.keys_of(role)?;
-                self.targets.get_mut(role).is_some_and(|targets| targets.set(name, None))
+                self.file(role).is_some_and(|file| file.get(name).is_some())
+                    && self.open(role)?.set(name, None)
             }
             Change::AddDelegation { role, keys, paths, threshold } => {
                 self.add_delegation(role, keys, paths, *threshold)?
@@ -489,8 +493,7 @@ impl Draft {
         }
         if let Some(base) = self.unusable.remove(name) {
             // What it listed must not get our signature unseen.
-            let file =
-                if self.unsigned.contains(name) { TargetsDraft::new() } else { TargetsDraft::of(base) };
+            let file = if self.unsigned.contains(name) { TargetsDraft::new() } else { base };
             self.targets.insert(name.to_owned(), file);
         }
         Ok(self.targets.entry(name.to_owned()).or_default())
@@ -617,7 +620,7 @@ impl Draft {
             return Err(unknown_role(name, "it has no file to sign anew"));
         }
         if let Some(base) = self.unusable.remove(name) {
-            self.targets.insert(name.to_owned(), TargetsDraft::of(base));
+            self.targets.insert(name.to_owned(), base);
         }
         Ok(true)
     }

@@ -340,6 +340,25 @@ fn what_an_unusable_delegation_declares_stays_in_the_snapshot() {
 }
 
 #[test]
+fn a_tag_is_revoked_in_an_expired_delegation_too() {
+    let mut world = World::new();
+    let key = world.add_key();
+    world.apply(delegate("targets/a", vec![key], 1)).publish().unwrap();
+    world.apply(set("targets/a", "v1", 1)).apply(set("targets/a", "v2", 2));
+    let brief = world.draft.unsigned(&|_| world.now + Duration::from_secs(1)).unwrap();
+    let file = sign(&brief[0], &world.signer(), &[]).unwrap();
+    let snapshot = world.draft.unsigned_snapshot(std::slice::from_ref(&file), world.now + YEAR).unwrap();
+    let snapshot = sign(&snapshot, &world.signer(), &[]).unwrap();
+    world.now += Duration::from_secs(2);
+    world.store(vec![file, snapshot]);
+    assert!(world.trusted().unwrap().excluded("targets/a").is_some());
+    world.apply(Change::RemoveTarget { role: "targets/a".into(), name: "absent".into() });
+    assert_eq!(world.draft.dirty().count(), 0);
+    world.apply(Change::RemoveTarget { role: "targets/a".into(), name: "v1".into() }).publish().unwrap();
+    assert_eq!(world.draft.file("targets/a").unwrap().names().into_iter().collect::<Vec<_>>(), ["v2"]);
+}
+
+#[test]
 fn a_delegation_that_ends_and_begins_at_once_goes_on_with_its_versions() {
     let mut world = World::new();
     let key = world.add_key();

@@ -218,13 +218,19 @@ impl<'a> Publisher<'a> {
     /// What others changed since the first attempt must not be what we change.
     fn check_contradictions(&self, first: &Draft, base: &Draft, draft: &Draft) -> Result<()> {
         for change in draft.changes() {
-            let (Change::SetTarget { role, name, .. } | Change::RemoveTarget { role, name }) = change else {
-                continue;
+            let moved = match change {
+                Change::SetTarget { role, name, .. } | Change::RemoveTarget { role, name } => {
+                    let listed = |draft: &Draft| draft.file(role).and_then(|file| file.get(name));
+                    (listed(first) != listed(base)).then(|| format!("{name} in {role} was signed or removed"))
+                }
+                Change::SetRootRole { role, .. } => {
+                    let keys = |draft: &Draft| draft.keys_of(role).map(|keys| keys.key_ids()).ok();
+                    (keys(first) != keys(base)).then(|| format!("{role} got other keys"))
+                }
+                _ => None,
             };
-            let listed = |draft: &Draft| draft.file(role).and_then(|file| file.get(name));
-            if listed(first) != listed(base) {
-                let reason =
-                    format!("{name} in {role} was signed or removed meanwhile; look at it, and run it again");
+            if let Some(moved) = moved {
+                let reason = format!("{moved} meanwhile; look at it, and run it again");
                 return Err(Error::Conflict { gun: self.gun().to_owned(), reason });
             }
         }
