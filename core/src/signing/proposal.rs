@@ -12,6 +12,9 @@ use crate::metadata::{MAX_SIGNATURES, Object, Signature, parse_time};
 
 /// What a file must say to be a proposal.
 const TYPE: &str = "tagtrust proposal 1";
+/// Highest version with which a role's first file is taken. Stops proposals that
+/// would use up its versions.
+const MAX_FIRST_VERSION: i64 = 1 << 20;
 /// Largest file that is read as a proposal.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -144,8 +147,12 @@ impl Proposal {
         for change in &self.changes {
             draft.apply(change)?;
         }
-        for role in self.files.keys() {
+        for (role, part) in &self.files {
             draft.touch(role);
+            // Of a role that existed before there may be old files on the server.
+            if draft.published(role).is_none() && part.version <= MAX_FIRST_VERSION {
+                draft.continue_after(role, part.version.saturating_sub(1));
+            }
         }
         self.unsigned(&draft)?;
         Ok(draft)

@@ -55,13 +55,18 @@ impl Publisher<'_> {
     /// Signs what steps mean with the keys at hand.
     pub(in crate::client) fn propose(&self, steps: &[Step]) -> Result<Proposal> {
         let steps = &self.looked_up(steps)?;
-        let mut draft = self.base(steps)?.draft;
+        let base = self.base(steps)?;
+        let mut draft = base.draft;
         if draft.is_initial() {
             return Err(invalid(self.gun(), "nothing of it is published yet; initialise it first"));
         }
         let mut resolver = Resolver { publisher: self, warnings: BTreeSet::new(), bump: false };
         for step in steps {
             resolver.apply(step, &mut draft)?;
+        }
+        if self.continue_versions(&mut draft)? && self.published()?.stamp != base.stamp {
+            let reason = "somebody else published at the same time; run it again".into();
+            return Err(Error::Conflict { gun: self.gun().to_owned(), reason });
         }
         Proposal::new(&draft, &self.client.lifetimes.at(self.now), &|id, _| self.signer(id))
     }
@@ -74,10 +79,9 @@ impl Publisher<'_> {
 
     /// Publishes a proposal with the signatures it has and those of our keys.
     pub(in crate::client) fn publish_proposal(&self, proposal: &Proposal) -> Result<Publication> {
-        let mut draft = proposal.apply_to(self.base(&[])?.draft)?;
+        let draft = proposal.apply_to(self.base(&[])?.draft)?;
         let mut warnings = BTreeSet::new();
         super::warn_of_unsigned(&draft, &mut warnings);
-        self.continue_versions(&mut draft)?;
         let files = self.sign_with(
             &draft,
             &|role| proposal.expiry(role).unwrap_or_else(|| self.client.lifetimes.at(self.now)(role)),
