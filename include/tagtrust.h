@@ -616,6 +616,15 @@ tagtrust_status tagtrust_client_generate_key(const tagtrust_client *client,
                                              tagtrust_text **json,
                                              tagtrust_error **error);
 
+/// As `tagtrust_client_generate_key`, with an Ed25519 key: every Notary client
+/// verifies and signs with such a key, but `docker trust signer add` does not
+/// read its public file.
+tagtrust_status tagtrust_client_generate_ed25519_key(const tagtrust_client *client,
+                                                     const char *name,
+                                                     const char *directory,
+                                                     tagtrust_text **json,
+                                                     tagtrust_error **error);
+
 /// Loads the private keys in a file into the trust directory, as `docker trust
 /// key load` does. `name`, which may be NULL, becomes the role of keys whose file
 /// has none. JSON: the loaded keys, as of `tagtrust_client_keys`.

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use tagtrust_core::KeySelection;
+use tagtrust_core::{KeyKind, KeySelection};
 
 use crate::boundary::{Text, TextArray, attempt, create};
 use crate::client::{Client, given};
@@ -36,6 +36,23 @@ pub extern "C" fn tagtrust_client_generate_key(
 ) -> Status {
     create(json, error, || {
         OwnedText::json(&given(client)?.generate_key(name.read("name")?, directory.read("directory")?)?)
+    })
+}
+
+/// As `tagtrust_client_generate_key`, with an Ed25519 key: every Notary client
+/// verifies and signs with such a key, but `docker trust signer add` does not
+/// read its public file.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_client_generate_ed25519_key(
+    client: Option<&Client>,
+    name: Text<'_>,
+    directory: Text<'_>,
+    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    create(json, error, || {
+        let (name, directory) = (name.read("name")?, directory.read("directory")?);
+        OwnedText::json(&given(client)?.generate_key_of(KeyKind::Ed25519, name, directory)?)
     })
 }
 

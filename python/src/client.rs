@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyString};
 use tagtrust::signing::Proposal;
-use tagtrust::{Edit as CoreEdit, Error, KeySelection};
+use tagtrust::{Edit as CoreEdit, Error, KeyKind, KeySelection};
 
 use crate::answers::{Image, Inspection};
 use crate::arguments::{Ending, Item, Keys, invalid, key_ids, public_keys, rotation, target};
@@ -588,13 +588,30 @@ impl Client {
     /// Makes a signer's key, as `docker trust key generate` does: the private half goes to
     /// the trust directory, the public one to `<name>.pub` in `directory`.
     ///
-    /// Raises `InvalidInput` for the name, the directory, or a file that exists.
+    /// type: `"ecdsa"`, the only kind that Docker knows how to make, or `"ed25519"`, which
+    ///     every Notary client verifies and signs with.
+    ///
+    /// Raises `InvalidInput` for the name, the directory, the type, or a file that exists.
     #[pyo3(
-        signature = (name, directory=PathBuf::from(".")),
-        text_signature = "($self, name, directory='.')",
+        signature = (name, directory=PathBuf::from("."), *, r#type="ecdsa"),
+        text_signature = "($self, name, directory='.', *, type='ecdsa')",
     )]
-    fn generate_key(&self, py: Python<'_>, name: &str, directory: PathBuf) -> PyResult<GeneratedKey> {
-        self.try_detached(py, |core| core.generate_key(name, directory)).map(GeneratedKey)
+    fn generate_key(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        directory: PathBuf,
+        r#type: &str,
+    ) -> PyResult<GeneratedKey> {
+        let kind = match r#type {
+            "ecdsa" => Ok(KeyKind::P256),
+            "ed25519" => Ok(KeyKind::Ed25519),
+            other => {
+                let reason = r#"it must be "ecdsa" or "ed25519""#.into();
+                Err(Error::InvalidInput { what: format!("type {other:?}"), reason })
+            }
+        };
+        self.try_detached(py, |core| core.generate_key_of(kind?, name, directory)).map(GeneratedKey)
     }
 
     /// Loads the private keys in a PEM file into the trust directory, as `docker trust key

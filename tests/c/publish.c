@@ -306,6 +306,7 @@ static void signers(const tagtrust_client *client, const char *hsm_key) {
     CHECK(read_file("hsm.pub", carol, sizeof carol - 1) > 0);
     PUBLISH(tagtrust_client_add_signer, client, "carol", carol, gun);
     LIST("alice.pub", tagtrust_client_generate_key, client, "alice", work_dir);
+    LIST("edward.pub", tagtrust_client_generate_ed25519_key, client, "edward", work_dir);
     CHECK(read_file("alice.pub", alice, sizeof alice - 1) > 0);
     FAILS(tagtrust_text, TAGTRUST_INVALID_INPUT, tagtrust_client_generate_key, client, "alice", work_dir);
 

@@ -103,6 +103,7 @@ static void wrong_string(const tagtrust_client *client, const char *wrong) {
     PUBLISHES(WRONG, tagtrust_client_publish_proposals, client, wrongs, 1);
     LISTS(WRONG, tagtrust_client_generate_key, client, wrong, ".");
     LISTS(WRONG, tagtrust_client_generate_key, client, "alice", wrong);
+    LISTS(WRONG, tagtrust_client_generate_ed25519_key, client, "alice", wrong);
     LISTS(WRONG, tagtrust_client_load_key, client, wrong, "alice");
     LISTS(WRONG, tagtrust_client_import_keys, client, wrong, NULL, NULL);
     LISTS(WRONG, tagtrust_client_export_keys, client, NULL, wrongs, 1);

@@ -25,6 +25,9 @@ def add_commands(commands: Commands) -> None:
         "Puts the private half into the trust directory, and the public one into NAME.pub.",
     )
     generate.add_argument("--dir", metavar="DIR", default=None, help="where NAME.pub goes (default: here)")
+    generate.add_argument(
+        "--type", choices=("ecdsa", "ed25519"), default="ecdsa", help="kind of key; Docker adds only ecdsa (default)"
+    )
     generate.add_argument("name", metavar="NAME", type=text)
     generate.set_defaults(in_dockers_words=True)
 
@@ -75,7 +78,7 @@ def add_commands(commands: Commands) -> None:
 def _generate(client: Client, options: argparse.Namespace) -> int:
     options.passphrases.heading = f"Generating key for {options.name}..."
     directory = os.getcwd() if options.dir is None else options.dir
-    key = client.generate_key(options.name, directory)
+    key = client.generate_key(options.name, directory, type=options.type)
     options.passphrases.announce()
     file = os.fspath(key.public_key_file)
     tell(f"Successfully generated and loaded private key. Corresponding public key available: {file}")
