@@ -66,3 +66,14 @@ def test_of_two_who_rotate_one_role_the_second_is_told(publisher, one, connect, 
     assert rotations
     other.client.witness(one.gun, ["targets"])
     connect(one.trust_dir).rotate_key(one.gun, "targets")
+
+
+def test_what_is_staged_for_a_new_repository_makes_it_when_it_is_published(publisher, stranger):
+    ours, theirs = publisher(), publisher()
+    ours.client.sign(ours.reference("v1"), "sha256:" + "ab" * 32, 5, stage=True)
+    assert ours.client.keys() == []
+    theirs.notary.addhash(theirs.gun, "v1", 5, "ab" * 32)
+    for one in (ours, theirs):
+        assert one.client.publish(one.gun).published
+        assert stranger().list(one.gun).keys() == {"v1"}
+        assert one.client.staged(one.gun) == []

@@ -116,11 +116,13 @@ impl Change {
     /// # Errors
     /// [`Error::InvalidInput`] for what Notary's changelist cannot hold.
     pub fn to_file(&self) -> Result<Vec<u8>> {
-        if let Self::SetThreshold { .. } = self {
-            let reason = "it cannot be staged; publish it at once".into();
-            return Err(Error::InvalidInput { what: "change of a threshold".into(), reason });
+        match self.is_never_staged() {
+            None => Ok(self.to_json()),
+            Some(kind) => {
+                let reason = "it cannot be staged; publish it at once".into();
+                Err(Error::InvalidInput { what: format!("change of type {kind:?}"), reason })
+            }
         }
-        Ok(self.to_json())
     }
 
     /// As [`Change::to_file`], for proposals, which can hold all changes.
@@ -186,10 +188,17 @@ impl Change {
     /// [`Malformed`] if it is none.
     pub fn from_file(file: &[u8]) -> Result<Self, Malformed> {
         let change = Self::from_json(file)?;
-        match change {
-            Self::SetThreshold { .. } => Err(Malformed::new("\"threshold\" is no type of change")),
-            change => Ok(change),
+        match change.is_never_staged() {
+            None => Ok(change),
+            Some(kind) => Err(Malformed::new(format!("{kind:?} is no type of change that is staged"))),
         }
+    }
+
+    /// The type of a change that no file of a changelist holds. Stricter: Notary
+    /// would give a base role the keys that somebody put there.
+    fn is_never_staged(&self) -> Option<&'static str> {
+        let (_, kind, _) = self.labels();
+        matches!(self, Self::SetRootRole { .. } | Self::SetThreshold { .. }).then_some(kind)
     }
 
     pub(super) fn from_json(file: &[u8]) -> Result<Self, Malformed> {
@@ -373,28 +382,34 @@ fn write_text(text: &(impl AsRef<str> + ?Sized), out: &mut Vec<u8>) {
 /// In words.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = excerpt(self.role(), 256);
         let ids = |keys: &[PublicKey]| {
             let ids =
                 keys.iter().map(|key| key.canonical_id().unwrap_or_else(|| key.id().clone()).to_string());
             ids.collect::<Vec<_>>().join(", ")
         };
         match self {
-            Self::SetTarget { role, name, meta } => {
-                let digest = meta.sha256.map(|hash| format!("sha256:{}", hex(&hash)));
-                let (name, digest) = (excerpt(name, 256), digest.unwrap_or_default());
-                write!(f, "sign {name} as {digest}, {} bytes, in {role}", meta.length)
+            Self::SetTarget { name, meta, .. } => {
+                let sha256 = meta.sha256.map(|hash| format!("sha256:{}", hex(&hash)));
+                let sha512 = || meta.sha512.map(|hash| format!("sha512:{}", hex(&hash)));
+                let (name, digest) = (excerpt(name, 256), sha256.or_else(sha512).unwrap_or_default());
+                let custom = if meta.custom.is_some() { " and custom data" } else { "" };
+                write!(f, "sign {name} as {digest}, {} bytes{custom}, in {role}", meta.length)
             }
-            Self::RemoveTarget { role, name } => write!(f, "remove {} from {role}", excerpt(name, 256)),
-            Self::AddDelegation { role, keys, paths, .. } => {
-                write!(f, "delegate {paths:?} to {role} with keys {}", ids(keys))
+            Self::RemoveTarget { name, .. } => write!(f, "remove {} from {role}", excerpt(name, 256)),
+            Self::AddDelegation { keys, paths, threshold, .. } => {
+                write!(f, "delegate {paths:?} to {role} with keys {}", ids(keys))?;
+                if *threshold > 1 { write!(f, ", {threshold} of which must sign") } else { Ok(()) }
             }
-            Self::UpdateDelegation { role, add_keys, remove_keys, add_paths, remove_paths, clear_paths } => {
+            Self::UpdateDelegation {
+                add_keys, remove_keys, add_paths, remove_paths, clear_paths, ..
+            } => {
                 let mut parts = Vec::new();
                 if !add_keys.is_empty() {
                     parts.push(format!("add keys {}", ids(add_keys)));
                 }
                 if !remove_keys.is_empty() {
-                    let ids: Vec<String> = remove_keys.iter().map(ToString::to_string).collect();
+                    let ids: Vec<String> = remove_keys.iter().map(|id| excerpt(id.as_str(), 64)).collect();
                     parts.push(format!("remove keys {}", ids.join(", ")));
                 }
                 if *clear_paths {
@@ -408,10 +423,10 @@ impl fmt::Display for Change {
                 }
                 write!(f, "{} of {role}", parts.join(", "))
             }
-            Self::RemoveDelegation { role } => write!(f, "end delegation {role}"),
-            Self::Witness { role } => write!(f, "sign {role} anew"),
-            Self::SetRootRole { role, keys } => write!(f, "give {role} the keys {}", ids(keys)),
-            Self::SetThreshold { role, threshold } => {
+            Self::RemoveDelegation { .. } => write!(f, "end delegation {role}"),
+            Self::Witness { .. } => write!(f, "sign {role} anew"),
+            Self::SetRootRole { keys, .. } => write!(f, "give {role} the keys {}", ids(keys)),
+            Self::SetThreshold { threshold, .. } => {
                 write!(f, "require {threshold} signatures for {role}")
             }
         }
@@ -460,7 +475,6 @@ mod tests {
             },
             Change::RemoveDelegation { role: role() },
             Change::Witness { role: role() },
-            Change::SetRootRole { role: "targets".into(), keys: vec![key()] },
         ]
     }
 
@@ -470,10 +484,28 @@ mod tests {
             change.check().unwrap();
             assert_eq!(Change::from_file(&change.to_file().unwrap()).unwrap(), change);
         }
-        let threshold = Change::SetThreshold { role: "targets".into(), threshold: 2 };
-        assert!(threshold.to_file().is_err());
-        assert!(Change::from_file(&threshold.to_json()).is_err());
-        assert_eq!(Change::from_json(&threshold.to_json()).unwrap(), threshold);
+    }
+
+    #[test]
+    fn base_roles_are_not_changed_by_what_somebody_staged() {
+        for change in [
+            Change::SetThreshold { role: "targets".into(), threshold: 2 },
+            Change::SetRootRole { role: "targets".into(), keys: vec![key()] },
+        ] {
+            assert!(change.to_file().is_err());
+            assert!(Change::from_file(&change.to_json()).is_err());
+            assert_eq!(Change::from_json(&change.to_json()).unwrap(), change);
+        }
+    }
+
+    #[test]
+    fn words_show_all_that_is_signed_and_cannot_change_a_terminal() {
+        let mut meta = TargetMeta::new([1; 32], 5);
+        (meta.sha256, meta.sha512, meta.custom) = (None, Some([2; 64]), Some(b"{}".to_vec()));
+        let change = Change::SetTarget { role: "\u{1b}[2J".into(), name: "v1\n".into(), meta };
+        let expected =
+            format!("sign v1\\n as sha512:{}, 5 bytes and custom data, in \\u{{1b}}[2J", "02".repeat(64));
+        assert_eq!(change.to_string(), expected);
     }
 
     #[test]

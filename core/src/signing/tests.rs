@@ -303,6 +303,12 @@ fn a_tag_is_not_signed_on_top_of_what_none_of_the_keys_signed() {
     world.publish().unwrap();
     replace_key(&mut world, "targets/a", &key);
     assert_eq!(world.draft.adopted().count(), 0);
+    // Nor is it kept in memory unseen.
+    let trusted = world.trusted().unwrap();
+    let others = ["root", "snapshot", "targets"].map(|role| world.published[role].len());
+    let timestamp = trusted.file(role::TIMESTAMP).unwrap().len();
+    let whole = others.iter().sum::<usize>() + timestamp + world.published["targets/a"].len();
+    assert_eq!(trusted.bytes(), whole);
 
     // Whoever has the snapshot key, so the server, can put such a file there.
     world.apply(set("targets/a", "v1", 2));

@@ -94,7 +94,6 @@ impl Store {
         Ok(Committed::Stored)
     }
 
-    /// Where all of one repository's files are.
     /// Removes what is cached and staged of a repository. Repositories whose
     /// names begin with its name and a slash are below it, and stay.
     pub(crate) fn remove(&self, gun: &str) -> Result<()> {
@@ -115,6 +114,7 @@ impl Store {
         Ok(())
     }
 
+    /// Where all of one repository's files are.
     pub(super) fn directory(&self, gun: &str) -> Result<PathBuf> {
         Ok(self.tuf.join(checked(gun)?))
     }

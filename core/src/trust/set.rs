@@ -317,7 +317,8 @@ impl TrustedSet {
     /// Size in memory, nearly: that of all files.
     pub fn bytes(&self) -> usize {
         let base = [role::ROOT, role::TIMESTAMP, role::SNAPSHOT].into_iter();
-        base.chain(self.roles()).filter_map(|name| self.file(name)).map(Bytes::len).sum()
+        let files = base.chain(self.roles()).filter_map(|name| self.file(name));
+        files.chain(self.unusable.values().map(|targets| targets.file())).map(Bytes::len).sum()
     }
 }
 

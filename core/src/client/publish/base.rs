@@ -34,15 +34,26 @@ impl Publisher<'_> {
                 if let Some(draft) = self.unpublished()? {
                     return Ok(Base { draft, stamp: None });
                 }
-                if !steps.iter().any(Step::creates) {
+                if !steps.iter().any(Step::creates) && !self.has_staged(steps)? {
                     return Err(error);
                 }
                 self.rehearse(steps)?;
-                let draft = self.create(init.unwrap_or(&Init::default()))?;
+                // What is only staged needs no keys yet.
+                let draft = match self.mode {
+                    Mode::Stage => self.imagined()?,
+                    _ => self.create(init.unwrap_or(&Init::default()))?,
+                };
                 Ok(Base { draft, stamp: None })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether staged changes are to be published: as in Notary they make the
+    /// repository too.
+    fn has_staged(&self, steps: &[Step]) -> Result<bool> {
+        let publishes = steps.iter().any(|step| matches!(step, Step::Staged));
+        Ok(publishes && !self.staged()?.is_empty())
     }
 
     /// Makes the changes of a new repository on one with keys that exist
