@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use super::{Publisher, is_conflict};
 use crate::client::edit::invalid;
@@ -10,9 +11,12 @@ use crate::client::publication::{ChangeSummary, Publication};
 use crate::client::steps::{Resolver, Step, canonical_ids};
 use crate::crypto::KeyId;
 use crate::error::{Error, Result};
-use crate::metadata::role;
+use crate::metadata::{format_time, role};
 use crate::remote::Failure;
 use crate::signing::{Change, Draft, Proposal, SignedFile};
+
+/// How much later than ours the clock of whoever proposes may be.
+const CLOCK_SKEW: Duration = Duration::from_secs(86_400);
 
 impl Publisher<'_> {
     /// Stages what steps mean now.
@@ -73,12 +77,29 @@ impl Publisher<'_> {
 
     /// Adds our signatures to a proposal for what is published.
     pub(in crate::client) fn cosign(&self, proposal: Proposal) -> Result<Proposal> {
+        self.check_expiry(&proposal)?;
         let draft = proposal.apply_to(self.base(&[])?.draft)?;
         proposal.sign(&draft, &|id, _| self.signer(id))
     }
 
+    /// Its changes do not show how long the files of a proposal last.
+    fn check_expiry(&self, proposal: &Proposal) -> Result<()> {
+        let last = self.client.lifetimes.at(self.now.checked_add(CLOCK_SKEW).unwrap_or(self.now));
+        for role in proposal.signers().into_keys() {
+            if let Some(expires) = proposal.expiry(role).filter(|expires| *expires > last(role)) {
+                let reason = format!(
+                    "{role} would last until {}, longer than here; if that is right, set its expiry",
+                    format_time(expires)
+                );
+                return Err(invalid("proposal", reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Publishes a proposal with the signatures it has and those of our keys.
     pub(in crate::client) fn publish_proposal(&self, proposal: &Proposal) -> Result<Publication> {
+        self.check_expiry(proposal)?;
         let draft = proposal.apply_to(self.base(&[])?.draft)?;
         let mut warnings = BTreeSet::new();
         super::warn_of_unsigned(&draft, &mut warnings);
