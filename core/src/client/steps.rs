@@ -1,6 +1,7 @@
 //! What a publisher wants, turned into changes of the roles concerned.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use super::edit::{Rotation, Target, invalid};
@@ -8,7 +9,7 @@ use super::init::Init;
 use super::publish::Publisher;
 use super::upkeep::{expires_within, renewable_roles};
 use crate::crypto::{KeyId, PublicKey};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, excerpt};
 use crate::metadata::{RoleKeys, TargetMeta, json, role};
 use crate::signing::{Change, Draft};
 
@@ -93,12 +94,18 @@ impl Resolver<'_> {
             Step::Renew { within } => self.renew(draft, *within),
             Step::Change(change) => self.change(draft, change),
             Step::Staged => {
-                let mut staged = self.publisher.staged()?.iter().map(|(_, change)| change);
+                let staged = self.publisher.staged()?;
                 // As in Notary: an upload whose answer was lost is published again.
-                staged.try_for_each(|change| match takes_from_what_is_gone(draft, change) {
-                    true => Ok(()),
-                    false => self.change(draft, change),
-                })
+                let is_done = |draft: &Draft, change: &Change| {
+                    let ends = |(_, other): &(OsString, Change)| matches!(other, Change::RemoveDelegation { role } if role == change.role());
+                    only_takes(change) && staged.iter().any(ends) && draft.keys_of(change.role()).is_err()
+                };
+                for (_, change) in staged {
+                    if !is_done(draft, change) {
+                        self.change(draft, change)?;
+                    }
+                }
+                Ok(())
             }
         }
     }
@@ -249,7 +256,7 @@ impl Resolver<'_> {
         let Ok(keys) = draft.keys_of(&role) else {
             return Err(invalid(
                 format!("signer {name:?}"),
-                format!("no signer {name} for repository {}", draft.gun()),
+                format!("no signer {} for repository {}", excerpt(name, 255), draft.gun()),
             ));
         };
         draft.apply(&Change::RemoveDelegation { role })?;
@@ -339,14 +346,13 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a change only takes something from a delegation that there is not.
-fn takes_from_what_is_gone(draft: &Draft, change: &Change) -> bool {
-    let takes = match change {
+/// Whether a change of a delegation gives it nothing.
+fn only_takes(change: &Change) -> bool {
+    match change {
         Change::RemoveDelegation { .. } => true,
         Change::UpdateDelegation { add_keys, add_paths, .. } => add_keys.is_empty() && add_paths.is_empty(),
         _ => false,
-    };
-    takes && role::is_delegation(change.role()) && draft.keys_of(change.role()).is_err()
+    }
 }
 
 fn add_signer(draft: &mut Draft, name: &str, keys: &[PublicKey]) -> Result<()> {
