@@ -133,7 +133,8 @@ impl ClientBuilder {
     /// that there is none. Default: `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for
     /// root keys, `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
     ///
-    /// It may be called from several threads, and must not use the client.
+    /// It may be called from several threads, and must not use the client: that
+    /// could wait for itself for ever.
     pub fn passphrase(
         mut self,
         source: impl Fn(&PassphraseRequest<'_>) -> Option<Zeroizing<String>> + Send + Sync + 'static,
@@ -143,7 +144,7 @@ impl ClientBuilder {
     }
 
     /// Adds a key that signs elsewhere, such as in an HSM. It comes before a key
-    /// with the same ID on disk.
+    /// with the same ID on disk. It must not use the client.
     pub fn signer(mut self, signer: Arc<dyn Signer>) -> Self {
         self.signers.push(signer);
         self

@@ -188,7 +188,7 @@ impl Edit<'_> {
         self.change(Change::SetThreshold { role: role.into(), threshold })
     }
 
-    /// Signs the file of `targets` or of a delegation anew as it is.
+    /// Signs the file of `root`, of `targets` or of a delegation anew as it is.
     pub fn witness(self, role: impl Into<String>) -> Self {
         self.change(Change::Witness { role: role.into() })
     }

@@ -140,6 +140,14 @@ impl Publisher<'_> {
     /// [`Error::NoTrustData`] if it was published before: whoever takes the
     /// server's files away must not make us begin anew.
     pub(super) fn unpublished(&self) -> Result<Option<Draft>> {
+        let was_published = || Error::NoTrustData {
+            gun: self.gun().to_owned(),
+            server: format!("{} (it was published before; delete it here to begin anew)", self.remote.url()),
+        };
+        // Where the cache cannot be written, this process remembers.
+        if self.client.memory.slot(self.gun()).current().is_some() {
+            return Err(was_published());
+        }
         let view = self.client.store.view(self.gun())?;
         let stored = Stored::read(&view)?;
         let Some(file) = stored.root.clone() else { return Ok(None) };
@@ -150,13 +158,7 @@ impl Publisher<'_> {
         let pins = Some(&self.client.pinning);
         let root = TrustedRoot::accept(self.gun(), file, None, pins, Expiry::Enforced, self.now())?;
         if stored.has_timestamp() || root.version() != 1 {
-            return Err(Error::NoTrustData {
-                gun: self.gun().to_owned(),
-                server: format!(
-                    "{} (it was published before; delete it here to begin anew)",
-                    self.remote.url()
-                ),
-            });
+            return Err(was_published());
         }
         let targets = match view.read(role::TARGETS, MAX_FILE_BYTES)? {
             None => None,

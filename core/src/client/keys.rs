@@ -271,7 +271,7 @@ impl Client {
             }
         };
         let block = KeyFile::encrypt(&key, new, &role, stored.file().gun())?;
-        self.keys.replace(&stored, block)
+        self.keys.replace(stored, block)
     }
 
     /// Removes a private key. Without a copy it is gone for good.

@@ -132,6 +132,9 @@ impl Resolver<'_> {
         let can_sign =
             |name: &&String| role::parent(name).is_some_and(|parent| self.holds_any(draft, parent));
         let (ours, others): (Vec<_>, Vec<_>) = concerned.iter().partition(can_sign);
+        for name in draft.unusable() {
+            self.warnings.insert(format!("{name} does not count now; what it declares keeps the keys"));
+        }
         if ours.is_empty() || others.is_empty() {
             return draft.apply(change);
         }
@@ -176,6 +179,10 @@ impl Resolver<'_> {
             .filter(|declared| self.holds_any(draft, &declared.name))
             .map(|declared| declared.name.clone())
             .collect();
+        if admitting.is_empty() {
+            let reason = "no delegation may sign it, and where there are delegations targets does not";
+            return Err(invalid(format!("tag {tag:?}"), reason));
+        }
         if signable.is_empty() {
             let names: Vec<&str> = admitting.iter().map(|declared| declared.name.as_str()).collect();
             let ids = admitting.iter().flat_map(|declared| &declared.keys.keys);
@@ -317,19 +324,37 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// Without root and targets nobody can use the repository, whatever else is signed.
+    fn check_not_needed(&self, draft: &Draft, role: &str) -> Result<()> {
+        if role::parent(role).is_some() {
+            return Ok(());
+        }
+        let ids = canonical_ids(&draft.keys_of(role)?);
+        Err(Error::KeyNotFound {
+            role: role.to_owned(),
+            key_ids: ids.iter().map(ToString::to_string).collect(),
+            reason: "it has expired, and nobody can use the repository before one of its keys signs it"
+                .into(),
+        })
+    }
+
     fn renew(&mut self, draft: &mut Draft, within: Duration) -> Result<()> {
         let now = self.publisher.now();
         if draft.certificates_expire().is_some_and(|expires| expires_within(expires, now, within)) {
             self.renew_certificates(draft)?;
         }
         for name in renewable_roles(draft) {
-            if draft.expires(&name).is_none_or(|expires| !expires_within(expires, now, within)) {
+            let Some(expires) = draft.expires(&name).filter(|expires| expires_within(*expires, now, within))
+            else {
                 continue;
-            }
+            };
             match name.as_str() {
                 // It is made anew with any upload: by us, or by the server if that has its key.
                 role::SNAPSHOT => self.bump = true,
                 role if !self.holds_any(draft, role) => {
+                    if expires_within(expires, now, Duration::ZERO) && !self.publisher.dry_run() {
+                        self.check_not_needed(draft, role)?;
+                    }
                     self.warnings.insert(format!("{role} expires, and its key is not here"));
                 }
                 // Renewing must not sign what anybody may have written.
@@ -338,7 +363,6 @@ impl Resolver<'_> {
                         "{role} expires, and too few of its keys signed it; witness it if what it lists is right"
                     ));
                 }
-                role::ROOT => draft.touch(role::ROOT),
                 role => draft.apply(&Change::Witness { role: role.to_owned() })?,
             }
         }

@@ -63,7 +63,7 @@ pub enum Change {
     },
     /// A file is signed anew as it is.
     Witness {
-        /// `targets` or a delegation.
+        /// `root`, `targets` or a delegation.
         role: String,
     },
     /// A base role gets these keys in place of its old ones.
@@ -198,7 +198,8 @@ impl Change {
     /// would give a base role the keys that somebody put there.
     fn is_never_staged(&self) -> Option<&'static str> {
         let (_, kind, _) = self.labels();
-        matches!(self, Self::SetRootRole { .. } | Self::SetThreshold { .. }).then_some(kind)
+        let is_root = matches!(self, Self::Witness { role } if role == role::ROOT);
+        (is_root || matches!(self, Self::SetRootRole { .. } | Self::SetThreshold { .. })).then_some(kind)
     }
 
     pub(super) fn from_json(file: &[u8]) -> Result<Self, Malformed> {

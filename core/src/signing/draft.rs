@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::Change;
 use super::sign::{SignedFile, Unsigned};
+use super::{Change, MAX_UNVOUCHED_VERSION};
 use crate::crypto::{KeyId, PublicKey, sha256, sha512};
 use crate::error::{Error, Result, excerpt};
 use crate::metadata::json::Malformed;
@@ -491,6 +491,7 @@ impl Draft {
         if name != role::TARGETS && !role::is_delegation(name) {
             return Err(unknown_role(name, "it does not list targets"));
         }
+        self.check_unvouched(name)?;
         if let Some(base) = self.unusable.remove(name) {
             // What it listed must not get our signature unseen.
             let file = if self.unsigned.contains(name) { TargetsDraft::new() } else { base };
@@ -614,8 +615,24 @@ impl Draft {
         }
     }
 
+    /// A version that nobody vouches for must not use up those of the role.
+    fn check_unvouched(&self, name: &str) -> Result<()> {
+        let version = self.base.get(name).copied().unwrap_or(0);
+        if !self.unsigned.contains(name) || version <= MAX_UNVOUCHED_VERSION {
+            return Ok(());
+        }
+        let reason = format!(
+            "the server has a file of version {version} for it that too few of its keys signed; have it removed there"
+        );
+        Err(unknown_role(name, &reason))
+    }
+
     fn witness(&mut self, name: &str) -> Result<bool> {
         self.keys_of(name)?;
+        self.check_unvouched(name)?;
+        if name == role::ROOT && self.root_base.is_some() {
+            return Ok(true);
+        }
         if !self.targets.contains_key(name) && !self.unusable.contains_key(name) {
             return Err(unknown_role(name, "it has no file to sign anew"));
         }

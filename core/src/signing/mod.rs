@@ -6,6 +6,10 @@
 //! signatures by enough of the role's keys make it a [`SignedFile`]. A
 //! [`Proposal`] carries signatures between people of whom nobody has all keys.
 
+/// Highest version that is believed of a file that nobody vouches for. Stops
+/// servers and proposals from using up the versions of a role.
+pub(crate) const MAX_UNVOUCHED_VERSION: i64 = 1 << 20;
+
 mod change;
 mod draft;
 mod proposal;

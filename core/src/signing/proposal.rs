@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::sign::{SignerSource, Unsigned, sign_partly};
-use super::{Change, Draft};
+use super::{Change, Draft, MAX_UNVOUCHED_VERSION};
 use crate::crypto::{KeyId, sha256};
 use crate::error::{Error, Result, excerpt};
 use crate::metadata::json::{self, Malformed, Value};
@@ -12,9 +12,6 @@ use crate::metadata::{MAX_SIGNATURES, Object, Signature, parse_time};
 
 /// What a file must say to be a proposal.
 const TYPE: &str = "tagtrust proposal 1";
-/// Highest version with which a role's first file is taken. Stops proposals that
-/// would use up its versions.
-const MAX_FIRST_VERSION: i64 = 1 << 20;
 /// Largest file that is read as a proposal.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -148,9 +145,8 @@ impl Proposal {
             draft.apply(change)?;
         }
         for (role, part) in &self.files {
-            draft.touch(role);
             // Of a role that existed before there may be old files on the server.
-            if draft.published(role).is_none() && part.version <= MAX_FIRST_VERSION {
+            if draft.published(role).is_none() && part.version <= MAX_UNVOUCHED_VERSION {
                 draft.continue_after(role, part.version.saturating_sub(1));
             }
         }

@@ -411,6 +411,36 @@ fn a_forged_signature_in_one_proposal_does_not_displace_that_of_another() {
 }
 
 #[test]
+fn a_root_can_be_signed_anew_and_that_cannot_be_staged() {
+    let mut world = World::new();
+    let witness = Change::Witness { role: "root".into() };
+    assert!(matches!(witness.to_file(), Err(Error::InvalidInput { .. })));
+    assert!(Change::from_file(&witness.to_json()).is_err());
+    world.apply(witness).publish().unwrap();
+    assert_eq!((world.version("root"), world.version("targets")), (2, 2));
+    for role in ["snapshot", "timestamp"] {
+        let refused = world.draft.apply(&Change::Witness { role: role.into() });
+        assert!(matches!(refused, Err(Error::InvalidInput { .. })));
+    }
+}
+
+#[test]
+fn a_proposal_signs_nothing_that_its_changes_do_not_say() {
+    let mut world = World::new();
+    world.apply(set("targets", "v1", 1));
+    let unsaid = world.draft.clone();
+    let mut sneaky = world.draft.clone();
+    sneaky.touch("root");
+    let lifetimes = Lifetimes::default();
+    let proposal = Proposal::new(&sneaky, &lifetimes.at(world.now), &world.signer()).unwrap();
+    assert!(proposal.signers().contains_key("root"));
+    let base = Draft::of(&world.trusted().unwrap()).unwrap();
+    assert!(matches!(proposal.apply_to(base.clone()), Err(Error::Conflict { .. })));
+    let honest = Proposal::new(&unsaid, &lifetimes.at(world.now), &world.signer()).unwrap();
+    assert!(honest.apply_to(base).is_ok());
+}
+
+#[test]
 fn two_of_three_sign_apart_and_one_publishes() {
     let mut world = World::new();
     let keys: Vec<PublicKey> = (0..3).map(|_| world.add_key()).collect();

@@ -121,9 +121,11 @@ impl KeyStore {
         Ok(place.path)
     }
 
-    /// Stores the same key otherwise encrypted, where it is.
-    pub(crate) fn replace(&self, key: &StoredKey, block: KeyFile) -> Result<()> {
-        self.write(&key.path, &[block])
+    /// Stores the same key otherwise encrypted, where it is. What else is in the
+    /// file stays.
+    pub(crate) fn replace(&self, key: StoredKey, block: KeyFile) -> Result<()> {
+        let blocks: Vec<KeyFile> = std::iter::once(block).chain(key.others).collect();
+        self.write(&key.path, &blocks)
     }
 
     /// Removes a key from wherever it is. False if it is nowhere.
@@ -427,7 +429,7 @@ mod tests {
 
         // Otherwise Notary's migration would bring the old file back.
         let block = KeyFile::encrypt(&keys[2], "password", "targets", found.file().gun()).unwrap();
-        store.replace(&found, block.clone()).unwrap();
+        store.replace(found, block.clone()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), *block.to_pem());
         assert_eq!(listed(&store), expected);
 

@@ -23,6 +23,14 @@ impl Publisher<'_> {
     pub(in crate::client) fn stage(&self, steps: &[Step]) -> Result<Publication> {
         let steps = &self.looked_up(steps)?;
         let mut draft = self.base(steps)?.draft;
+        // On top of what is staged already. What of that cannot be made now,
+        // publishing will say.
+        for (_, change) in self.staged()? {
+            if let Err(error) = draft.apply(change) {
+                log::debug!("a staged change is passed over: {error}");
+            }
+        }
+        let staged_before = draft.changes().len();
         let mut resolver = Resolver { publisher: self, warnings: BTreeSet::new(), bump: false };
         for step in steps {
             if let Step::Rotate { role, .. } = step {
@@ -33,13 +41,14 @@ impl Publisher<'_> {
             }
             resolver.apply(step, &mut draft)?;
         }
-        let files = draft.changes().iter().map(Change::to_file).collect::<Result<Vec<_>>>()?;
+        let changes = draft.changes().get(staged_before..).unwrap_or_default();
+        let files = changes.iter().map(Change::to_file).collect::<Result<Vec<_>>>()?;
         if !files.is_empty() {
             self.client.store.changelist(self.gun())?.append(&files, self.now)?;
         }
         Ok(Publication {
             repository: self.gun().to_owned(),
-            changes: draft.changes().iter().map(ChangeSummary::from).collect(),
+            changes: changes.iter().map(ChangeSummary::from).collect(),
             files: Vec::new(),
             warnings: resolver.warnings.into_iter().collect(),
             published: false,

@@ -5,12 +5,8 @@ use bytes::Bytes;
 use super::Publisher;
 use crate::error::Result;
 use crate::remote::Failure;
-use crate::signing::Draft;
+use crate::signing::{Draft, MAX_UNVOUCHED_VERSION};
 use crate::trust::MAX_FILE_BYTES;
-
-/// Highest version that is looked for. Stops a server that has every version
-/// from making a publisher sign the last one that can be written.
-const MAX_VERSION: i64 = 1 << 20;
 
 impl Publisher<'_> {
     /// A new file of a role that existed before goes on where that ended: the
@@ -41,7 +37,7 @@ impl Publisher<'_> {
         let mut highest = loop {
             let version = lowest.saturating_add(step);
             match self.file_of_version(name, version)? {
-                Some(file) if version < MAX_VERSION => newest = Some((version, file)),
+                Some(file) if version < MAX_UNVOUCHED_VERSION => newest = Some((version, file)),
                 _ => break version,
             }
             (lowest, step) = (version, step.saturating_mul(2));
