@@ -139,7 +139,7 @@ def test_sizes(size, one, refused):
     refused(lambda: one.client.sign(one.reference("v2"), DIGEST, size, stage=True), *wrong_type)
 
 
-@pytest.mark.parametrize("name", ["", "Alice", "a b", "../a", "a/b", "releases", "a.b", "é", "a" * 300])
+@pytest.mark.parametrize("name", ["", "Alice", "a b", "../a", "a/b", "releases", "a\n", "a.b", "é", "a" * 300])
 def test_signers(name, one, refused, fresh_directory):
     key = delegation_key("ecdsa", fresh_directory(), "key")
     refused(lambda: one.client.add_signer(name, [key.public], one.gun))
