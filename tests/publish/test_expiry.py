@@ -125,6 +125,15 @@ def test_an_expired_repository_is_recovered_with_one_call(which, one, connect, t
     assert stranger().list(one.gun, [RELEASES]).keys() == {"v1", "v2", "v3", "v4"}
 
 
+def test_without_the_keys_nothing_is_recovered(one, connect, tagtrust, server):
+    connect(one.trust_dir, expiry={"targets": datetime.timedelta(seconds=1)}).witness(one.gun, ["targets"])
+    time.sleep(1.5)
+    before = signed(server, one.gun, "targets")
+    with pytest.raises(tagtrust.TrustError):
+        connect().recover(one.gun)
+    assert signed(server, one.gun, "targets") == before
+
+
 def test_what_has_not_expired_needs_no_recovery(one, server):
     before = signed(server, one.gun, "snapshot")
     assert not one.client.recover(one.gun).files

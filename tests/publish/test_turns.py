@@ -272,3 +272,34 @@ def test_delete_removes_the_same_and_never_keys(side, remote, publisher, tagtrus
             publisher.client.verify(publisher.reference("v1"))
     else:
         assert stranger().lookup(publisher.gun, "v1") == make_image("v1")
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["notary-first", "we-first"])
+@pytest.mark.parametrize("last", [0, 1], ids=["notary-publishes", "we-publish"])
+def test_what_both_staged_on_top_of_each_other_is_published_together(first, last, at_work, keys, stranger):
+    publisher, sides = at_work
+    sides[0].init()
+    sides[1].publish()
+    steps = [
+        ("add_delegation", QA, "a", ["qa-"]),
+        ("add_delegation", NIGHTLY, "b", ["qa-n"]),
+        ("add", "v1", "targets"),
+        ("add", "qa-1", QA),
+        ("add", "qa-n1", NIGHTLY),
+        ("remove", "v1", "targets"),
+        ("add", "v2", "targets"),
+        ("add_delegation", QA, "b", []),
+        ("remove_delegation", QA, "a", []),
+        ("witness", QA),
+    ]
+    for turn, step in enumerate(steps, start=first):
+        print(type(sides[turn % 2]).__name__, step)
+        perform(sides[turn % 2], keys, step)
+    sides[last].publish()
+    reader = stranger()
+    assert_all_agree(publisher, reader)
+    assert {tag: role for tag, (*_, role) in reader.list(publisher.gun).items()} == {
+        "v2": "targets",
+        "qa-1": QA,
+        "qa-n1": NIGHTLY,
+    }
