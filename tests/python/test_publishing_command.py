@@ -508,7 +508,7 @@ class TestRepository:
         us.add_signer()
         us.run("delegation", "add", us.gun, "targets/qa", us.directory / "alice.pub", "--paths", "qa-,rc-", "--stage")
         us.sign("v1", "--stage")
-        us.run("revoke", f"{us.gun}:v1", "--stage", status=1)
+        us.run("revoke", f"{us.gun}:absent", "--stage", status=1)
         us.run("witness", us.gun, "targets", "--stage")
         assert us.run("status", us.gun).stdout == us.notary.run("status", us.gun).stdout
         staged = us.json("status", us.gun)

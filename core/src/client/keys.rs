@@ -464,7 +464,7 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
         return Err(invalid(
             what,
             format!(
-                "{what} {:?} must start with lowercase alphanumeric characters and can include \"-\" or \"_\" after the first character",
+                "{what} \"{}\" must start with lowercase alphanumeric characters and can include \"-\" or \"_\" after the first character",
                 excerpt(name, MAX_LABEL)
             ),
         ));
