@@ -22,7 +22,7 @@ PASSPHRASES = {f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE": PASSPHRASE for kind in
 STAGED_GOALS = {10_000: 8, 100_000: 20}
 ONE_MORE_GOAL = 20
 SIGN_GOAL = 3
-ROUNDS = {10_000: 5, 100_000: 3}
+ROUNDS = {10_000: 5, 100_000: 2}
 
 
 def rows(directory: Path, server, row, say):
