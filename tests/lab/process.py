@@ -1,7 +1,11 @@
 """Running other programs, with an environment that the caller's cannot leak into."""
 
 import os
+import socket
 import subprocess
+import time
+import urllib.error
+from pathlib import Path
 
 
 class CommandFailed(Exception):
@@ -26,6 +30,67 @@ def run(*argv, env=None, cwd=None, input="", check=True, timeout=300) -> subproc
     if check and done.returncode != 0:
         raise CommandFailed(done)
     return done
+
+
+class Daemon:
+    """A server on a free loopback port, with its files in a directory of its own; stopped by its process id.
+
+    Subclasses say what is run, `command()`, and how to ask whether it answers, `ping()`.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self._process = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "server.log"
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=clean_environment())
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        if self._process:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _wait_until_it_answers(self, seconds=20):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                self.ping()
+                return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.02)
+        raise RuntimeError(f"{type(self).__name__} does not answer: {self.log.read_text()}")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def clean_environment(env=None) -> dict[str, str]:

@@ -7,16 +7,13 @@ import base64
 import hashlib
 import io
 import json
-import subprocess
 import tarfile
-import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from .process import clean_environment, run
-from .server import free_port, opener
+from .process import Daemon, run
+from .server import opener
 
 USERNAME, PASSWORD = "user", "secret"
 # `htpasswd -nbB user secret`: the registry takes bcrypt only.
@@ -38,23 +35,16 @@ class Manifest:
     media_type: str
 
 
-class Registry:
+class Registry(Daemon):
     """`with Registry(directory) as registry: registry.push(f"{registry.address}/app:1", "linux/amd64")`
 
     With a certificate it speaks TLS and asks for `USERNAME` and `PASSWORD`; without one it is plain http.
     """
 
     def __init__(self, directory: Path, certificate=None):
-        self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        super().__init__(directory)
         self.certificate = certificate
-        self.port = free_port()
-        self._process = None
         self._layouts = 0
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -85,32 +75,14 @@ class Registry:
             assert answer.headers["Docker-Content-Digest"] == digest
             return Manifest(digest, len(body), answer.headers["Content-Type"])
 
-    def start(self):
+    def command(self):
         config = self.directory / "registry.json"
         config.write_text(json.dumps(self._config()))  # JSON is YAML
         (self.directory / "htpasswd").write_text(HTPASSWD)
-        with open(self.directory / "registry.log", "ab") as log:
-            self._process = subprocess.Popen(
-                ["docker-registry", "serve", str(config)], stdout=log, stderr=log, env=clean_environment()
-            )
-        try:
-            self._wait_until_it_answers()
-        except BaseException:
-            self.stop()
-            raise
+        return ["docker-registry", "serve", str(config)]
 
-    def stop(self):
-        if self._process:
-            self._process.terminate()
-            self._process.wait(timeout=10)
-            self._process = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
+    def ping(self):
+        self._open("/v2/").close()
 
     def _config(self):
         config = {
@@ -134,18 +106,6 @@ class Registry:
             headers["Authorization"] = f"Basic {credentials}"
         request = urllib.request.Request(f"{self.url}{path}", headers=headers)
         return opener(self.certificate and self.certificate.ca_file).open(request, timeout=5)
-
-    def _wait_until_it_answers(self, seconds=20):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            try:
-                self._open("/v2/").close()
-                return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(0.02)
-        raise RuntimeError(f"docker-registry does not answer: {(self.directory / 'registry.log').read_text()}")
 
 
 def make_layout(directory: Path, platforms, seed):

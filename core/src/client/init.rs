@@ -73,7 +73,7 @@ impl Publisher<'_> {
             return Err(invalid(self.gun(), "it is initialised already, and waits to be published"));
         }
         let draft = self.create(init)?.unpublished_first();
-        let files = self.sign(&draft, &|_| Vec::new())?;
+        let files = self.sign(&draft)?;
         let bytes: Vec<(&str, &[u8])> =
             files.iter().map(|file| (file.role.as_str(), file.file.as_ref())).collect();
         self.client.store.commit(self.gun(), &bytes, &|_| false)?;

@@ -35,9 +35,11 @@ impl Publisher<'_> {
             require_fresh: true,
             expiry: Expiry::Ignored,
         };
-        let view = self.client.store.view(self.gun())?;
-        let cached = |name: &str| view.read(name, MAX_FILE_BYTES).ok().flatten();
-        let known = view.read(role::ROOT, MAX_ROOT_BYTES)?;
+        // A view of its own for each file: others wait for whoever holds one, and
+        // requests come in between.
+        let read = |name: &str, limit| self.client.store.view(self.gun())?.read(name, limit);
+        let cached = |name: &str| read(name, MAX_FILE_BYTES).ok().flatten();
+        let known = read(role::ROOT, MAX_ROOT_BYTES)?;
         let known = known
             .map(|file| TrustedRoot::accept(self.gun(), file, None, None, Expiry::Ignored, self.now()))
             .transpose()?;

@@ -22,6 +22,17 @@ pub struct Signature {
     pub bytes: Vec<u8>,
 }
 
+impl Signature {
+    pub(crate) fn read(value: &Value<'_>) -> Result<Self, Malformed> {
+        let members = value.members("signature", &["keyid", "method", "sig"])?;
+        Ok(Self {
+            key_id: KeyId::from_listed(members.get("keyid").text("keyid")?),
+            method: members.get("method").text("method")?.to_lowercase(),
+            bytes: members.get("sig").bytes("sig")?,
+        })
+    }
+}
+
 /// One metadata file: its bytes, where its parts stand, and its signatures.
 #[derive(Debug, Clone)]
 pub struct Envelope {
@@ -149,13 +160,17 @@ impl Envelope {
 
     /// One member of `signed`; `null` if it is absent.
     pub(super) fn member(&self, name: &str) -> Result<Value<'_>, Malformed> {
+        self.raw_member(name)?.map_or(Ok(Value::Null), Value::read)
+    }
+
+    fn raw_member(&self, name: &str) -> Result<Option<&[u8]>, Malformed> {
         let text = self.text();
         for (key, value) in &self.signed.layout.members {
             if json::text(text.get(key.clone()).unwrap_or_default())? == name {
-                return Value::read(text.get(value.clone()).unwrap_or_default());
+                return Ok(text.get(value.clone()));
             }
         }
-        Ok(Value::Null)
+        Ok(None)
     }
 
     /// Refuses member names of `signed` that Go would read as one of `known`.
@@ -169,12 +184,7 @@ impl Envelope {
 
     /// Whether a member of `signed` is `true`.
     pub(super) fn is_true(&self, name: &str) -> Result<bool, Malformed> {
-        for (key, value) in &self.signed.layout.members {
-            if json::text(self.text().get(key.clone()).unwrap_or_default())? == name {
-                return Ok(self.text().get(value.clone()) == Some(b"true"));
-            }
-        }
-        Ok(false)
+        Ok(self.raw_member(name)? == Some(b"true"))
     }
 
     /// `_type` as it stands in the file.
@@ -267,16 +277,7 @@ impl Entry {
 
 fn read_signatures(canonical: &[u8]) -> Result<Vec<Signature>, Malformed> {
     let list = Value::read_list(canonical, MAX_SIGNATURES)?;
-    list.iter()
-        .map(|item| {
-            let members = item.members("signature", &["keyid", "method", "sig"])?;
-            Ok(Signature {
-                key_id: KeyId::from_listed(members.get("keyid").text("keyid")?),
-                method: members.get("method").text("method")?.to_lowercase(),
-                bytes: members.get("sig").bytes("sig")?,
-            })
-        })
-        .collect()
+    list.iter().map(Signature::read).collect()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{DelegatedRole, Target, Targets};
 pub(crate) use time::{format as format_time, parse as parse_time};
 pub use write::write_file;
-pub(crate) use write::{Object, write_key};
+pub(crate) use write::{Object, write_key, write_signature};
 
 /// Most signatures that one file may carry. Stops files that cost a signature
 /// check for every hundred bytes.

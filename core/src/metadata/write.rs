@@ -21,14 +21,19 @@ pub fn write_file(signed: &[u8], signatures: &[Signature]) -> Vec<u8> {
         if index > 0 {
             out.push(b',');
         }
-        let mut object = Object::new(&mut out);
-        object.text("keyid", signature.key_id.as_str());
-        object.text("method", &signature.method);
-        object.bytes("sig", &signature.bytes);
-        object.end();
+        write_signature(signature, &mut out);
     }
     out.extend_from_slice(b"]}");
     out
+}
+
+/// One signature, in files and in proposals.
+pub(crate) fn write_signature(signature: &Signature, out: &mut Vec<u8>) {
+    let mut object = Object::new(out);
+    object.text("keyid", signature.key_id.as_str());
+    object.text("method", &signature.method);
+    object.bytes("sig", &signature.bytes);
+    object.end();
 }
 
 /// Copies canonical JSON as Go's encoder embeds it: `<`, `>`, `&` and the two

@@ -8,7 +8,7 @@ use super::{Change, Draft, MAX_UNVOUCHED_VERSION};
 use crate::crypto::{KeyId, sha256};
 use crate::error::{Error, Result, excerpt};
 use crate::metadata::json::{self, Malformed, Value};
-use crate::metadata::{MAX_SIGNATURES, Object, Signature, parse_time};
+use crate::metadata::{MAX_SIGNATURES, Object, Signature, parse_time, write_signature};
 
 /// What a file must say to be a proposal.
 const TYPE: &str = "tagtrust proposal 1";
@@ -214,13 +214,7 @@ impl Proposal {
             let mut file = Object::new(files.member(role));
             file.moment("expires", part.expires);
             file.bytes("sha256", &part.sha256);
-            file.list("signatures", &part.signatures, |signature, out| {
-                let mut object = Object::new(out);
-                object.text("keyid", signature.key_id.as_str());
-                object.text("method", &signature.method);
-                object.bytes("sig", &signature.bytes);
-                object.end();
-            });
+            file.list("signatures", &part.signatures, write_signature);
             file.number("version", part.version);
             file.end();
         }
@@ -285,20 +279,12 @@ impl Part {
         if signatures.len() > MAX_SIGNATURES {
             return Err(Malformed::new(format!("there are more than {MAX_SIGNATURES} signatures")));
         }
-        let signatures = signatures.iter().map(|value| {
-            let members = value.members("signature", &["keyid", "method", "sig"])?;
-            Ok(Signature {
-                key_id: KeyId::from_listed(members.get("keyid").text("keyid")?),
-                method: members.get("method").text("method")?.to_owned(),
-                bytes: members.get("sig").bytes("sig")?,
-            })
-        });
         Ok(Self {
             version: members.get("version").int("version")?,
             expires: parse_time(expires)
                 .ok_or_else(|| Malformed::new(format!("expires {expires:?} is not an RFC 3339 moment")))?,
             sha256: members.get("sha256").bytes("sha256")?,
-            signatures: signatures.collect::<Result<_, Malformed>>()?,
+            signatures: signatures.iter().map(Signature::read).collect::<Result<_, Malformed>>()?,
         })
     }
 }

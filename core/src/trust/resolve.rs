@@ -150,13 +150,13 @@ impl TrustedSet {
             while let Some(name) = queue.pop_front() {
                 let Some(delegation) = self.targets.get(name) else { continue };
                 let children = delegation.targets.delegations.iter().map(|child| child.name.as_str());
-                if start.is_some_and(|start| is_below(start, name)) {
+                if start.is_some_and(|start| role::is_below(start, name)) {
                     queue.extend(children);
                     continue;
                 }
                 let admitted =
                     tag.is_none_or(|tag| delegation.paths.iter().any(|path| tag.starts_with(path.as_str())));
-                let in_reach = start.is_none_or(|start| name == start || is_below(name, start));
+                let in_reach = start.is_none_or(|start| name == start || role::is_below(name, start));
                 if admitted && in_reach {
                     queue.extend(children);
                     return Some(name);
@@ -165,8 +165,4 @@ impl TrustedSet {
             None
         })
     }
-}
-
-fn is_below(name: &str, above: &str) -> bool {
-    name.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }

@@ -25,7 +25,7 @@ use super::publication::{ChangeSummary, Publication};
 use super::steps::{Resolver, Step, canonical_ids};
 use crate::crypto::{KeyId, PublicKey, Signer};
 use crate::error::{Error, Result};
-use crate::metadata::role;
+use crate::metadata::{Signature, role};
 use crate::reference::Reference;
 use crate::remote::{Failure, Remote};
 use crate::signing::{Change, Draft, SignedFile, Unsigned, sign};
@@ -192,7 +192,7 @@ impl<'a> Publisher<'a> {
             return Ok(Attempt::Done(publication));
         }
         if !is_idle {
-            publication.files = self.sign(&draft, &|_| Vec::new())?;
+            publication.files = self.sign(&draft)?;
             let files: Vec<(&str, &[u8])> =
                 publication.files.iter().map(|file| (file.role.as_str(), file.file.as_ref())).collect();
             if let Err(failure) = self.remote.upload(self.gun(), &files, self.deadline()) {
@@ -286,21 +286,17 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    pub(in crate::client) fn sign(
-        &self,
-        draft: &Draft,
-        others: &dyn Fn(&str) -> Vec<crate::metadata::Signature>,
-    ) -> Result<Vec<SignedFile>> {
-        self.sign_with(draft, &self.client.lifetimes.at(self.now), others)
+    pub(in crate::client) fn sign(&self, draft: &Draft) -> Result<Vec<SignedFile>> {
+        self.sign_with(draft, &self.client.lifetimes.at(self.now), &|_| Vec::new())
     }
 
-    /// All files to upload. The snapshot is among them if we hold its key,
-    /// otherwise the server makes it.
+    /// All files to upload, with the signatures that others made. The snapshot is
+    /// among them if we hold its key, otherwise the server makes it.
     fn sign_with(
         &self,
         draft: &Draft,
         expiry: &dyn Fn(&str) -> SystemTime,
-        others: &dyn Fn(&str) -> Vec<crate::metadata::Signature>,
+        others: &dyn Fn(&str) -> Vec<Signature>,
     ) -> Result<Vec<SignedFile>> {
         let signer_of = |id: &KeyId, _: &str| self.signer(id);
         let sign_one = |unsigned: &Unsigned| sign(unsigned, &signer_of, &others(&unsigned.role));
