@@ -36,7 +36,7 @@ impl Endpoint {
     pub(super) fn authorized(&self, mut request: Request<'_>, scope: &str) -> Result<Answer, Failure> {
         // Threads that come meanwhile do not wait: a 401 tells them as well. No
         // answer means nothing yet, the next request will say so.
-        if !self.pinged.load(Ordering::Relaxed) {
+        if !self.pinged.swap(true, Ordering::Relaxed) {
             self.ping(request.deadline).ok();
         }
         request.authorization = self.auth.header(&self.http, scope, request.deadline)?;
