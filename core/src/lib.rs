@@ -61,6 +61,8 @@ pub mod metadata;
 mod reference;
 #[cfg(feature = "http")]
 mod remote;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod signing;
 #[cfg(feature = "http")]
 mod store;

@@ -1,0 +1,225 @@
+//! What a server is told: one struct, whether it comes from code, from Python
+//! or from Notary's configuration file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+/// Settings of a [`super::Server`]. The default is a server in memory on a
+/// free loopback port, over plain HTTP and without authentication.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Plain HTTP or TLS.
+    pub tls: Tls,
+    /// Where repositories are kept.
+    pub storage: StorageConfig,
+    /// Who signs snapshots and timestamps.
+    pub keys: KeysConfig,
+    /// Who may do what.
+    pub auth: AuthConfig,
+    /// Prefixes of the repositories that are served, each ending in `/`; empty: all.
+    pub gun_prefixes: Vec<String>,
+    /// `max-age` of current metadata.
+    pub current_max_age: Duration,
+    /// `max-age` of metadata by hash or version.
+    pub consistent_max_age: Duration,
+    /// How long a snapshot that the server makes is valid.
+    pub snapshot_lifetime: Duration,
+    /// How long a timestamp is valid.
+    pub timestamp_lifetime: Duration,
+    /// Store nothing: uploads, deletions and new keys are refused, expired
+    /// timestamps are served as they are.
+    pub read_only: bool,
+    /// How many versions of each role to keep besides those that the live
+    /// timestamp refers to; `None` keeps all.
+    pub keep_versions: Option<usize>,
+    /// What one client or all together may ask for.
+    pub limits: Limits,
+    /// Whether `/ui/` is served.
+    pub ui: bool,
+    /// Where the access log goes: one JSON object a line.
+    pub access_log: AccessLog,
+}
+
+/// How the server speaks.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Tls {
+    /// Plain HTTP.
+    Off,
+    /// A certificate of its own for `localhost` and the listening address, new
+    /// with each start. [`super::Server::certificate_pem`] has it.
+    SelfSigned,
+    /// PEM files, read again on [`super::Server::reload`].
+    Files {
+        /// The certificate, then those above it.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+        /// If given, clients need a certificate under one of these.
+        client_ca: Option<PathBuf>,
+    },
+}
+
+/// Where repositories and the server's keys are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorageConfig {
+    /// In memory; gone with the server.
+    Memory,
+    /// One SQLite file, made if it is not there.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A PostgreSQL database, shared by any number of servers.
+    Postgres {
+        /// `postgres://user:password@host:5432/database?sslmode=…`. A secret.
+        url: Zeroizing<String>,
+        /// Most connections of this server.
+        max_connections: u32,
+    },
+}
+
+/// Where the server's snapshot and timestamp keys are.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum KeysConfig {
+    /// In the storage, encrypted with a passphrase.
+    Local(Passphrases),
+    /// With Notary's signer, over gRPC with TLS.
+    Remote(RemoteSignerConfig),
+    /// In a token: see the feature `pkcs11`.
+    #[cfg(feature = "pkcs11")]
+    Pkcs11 {
+        /// The module's shared library.
+        module: PathBuf,
+        /// Label of the token.
+        token: String,
+        /// Its PIN.
+        pin: Zeroizing<String>,
+    },
+}
+
+/// Passphrases by alias; each key is encrypted with one of them.
+#[derive(Debug, Clone, Default)]
+pub struct Passphrases {
+    /// The one for new keys; empty: a passphrase of its own is made, for memory
+    /// in memory, for SQLite in a file `<database>.passphrase` with mode 0600.
+    /// PostgreSQL needs one.
+    pub default_alias: String,
+    /// Alias in lower case, and passphrase.
+    pub by_alias: Vec<(String, Zeroizing<String>)>,
+}
+
+/// Notary's remote signer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteSignerConfig {
+    /// Host name.
+    pub hostname: String,
+    /// Port.
+    pub port: u16,
+    /// `ecdsa` or `ed25519`.
+    pub key_algorithm: String,
+    /// CA of the signer's certificate, PEM; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// Client certificate and its key, PEM.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthConfig {
+    /// Everyone may do everything.
+    Off,
+    /// Docker's token scheme.
+    Token {
+        /// The token server's URL.
+        realm: String,
+        /// Name of this service.
+        service: String,
+        /// Who issues the tokens.
+        issuer: String,
+        /// PEM file of the certificates under which tokens are signed.
+        root_certificates: PathBuf,
+    },
+    /// A file of users and bcrypt hashes, as `htpasswd -B` makes it. Read again
+    /// when it changes.
+    Htpasswd {
+        /// What the challenge says.
+        realm: String,
+        /// The file.
+        path: PathBuf,
+        /// Whether anyone may read without a password.
+        anonymous_pull: bool,
+    },
+}
+
+/// What one client or all together may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Most bytes of an upload.
+    pub max_body: u64,
+    /// Most connections at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// Most uploads that are worked on at once; more are refused as busy after waiting.
+    pub max_uploads: usize,
+    /// How long the head of a request may take, and an idle connection stay open.
+    pub header_timeout: Duration,
+    /// How long one request may take in all, its body included.
+    pub request_timeout: Duration,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// To the caller's logger, target `tagtrust::access`, level info.
+    Log,
+    /// Appended to a file, which is opened anew on [`super::Server::reload`].
+    File(PathBuf),
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: Tls::Off,
+            storage: StorageConfig::Memory,
+            keys: KeysConfig::Local(Passphrases::default()),
+            auth: AuthConfig::Off,
+            gun_prefixes: Vec::new(),
+            current_max_age: Duration::from_secs(300),
+            consistent_max_age: 30 * DAY,
+            snapshot_lifetime: 3 * 365 * DAY,
+            timestamp_lifetime: 14 * DAY,
+            read_only: false,
+            keep_versions: None,
+            limits: Limits::default(),
+            ui: true,
+            access_log: AccessLog::Off,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: crate::trust::MAX_FILE_BYTES,
+            max_connections: 16_384,
+            max_uploads: 16,
+            header_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(300),
+        }
+    }
+}
