@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True)
 class ServerCertificate:
-    """Files in PEM: the CA that signed, the server's certificate and its key."""
+    """Files in PEM: the CA that signed, the server's (or client's) certificate and its key."""
 
     ca_file: Path
     cert_file: Path
@@ -23,6 +23,16 @@ class ServerCertificate:
 
 def make_server_certificate(directory: Path) -> ServerCertificate:
     """A new CA, and a certificate for 127.0.0.1 and localhost signed by it."""
+    return _make_certificate(directory, "server", ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def make_client_certificate(directory: Path) -> ServerCertificate:
+    """A new CA, and a certificate for clients signed by it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return _make_certificate(directory, "client", ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def _make_certificate(directory, name, usage) -> ServerCertificate:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("tagtrust test CA")
     ca = (
@@ -37,11 +47,11 @@ def make_server_certificate(directory: Path) -> ServerCertificate:
         _certificate(_name("localhost"), ca_name, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    files = ServerCertificate(directory / "ca.crt", directory / "server.crt", directory / "server.key")
+    files = ServerCertificate(directory / "ca.crt", directory / f"{name}.crt", directory / f"{name}.key")
     files.ca_file.write_bytes(ca.public_bytes(Encoding.PEM))
     files.cert_file.write_bytes(certificate.public_bytes(Encoding.PEM))
     _write_private_key(files.key_file, key)

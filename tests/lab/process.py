@@ -1,6 +1,7 @@
 """Running other programs, with an environment that the caller's cannot leak into."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -16,7 +17,7 @@ class CommandFailed(Exception):
         super().__init__(f"{' '.join(map(str, done.args))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
 
-def run(*argv, env=None, cwd=None, input="", check=True, timeout=300) -> subprocess.CompletedProcess:
+def run(*argv, env=None, cwd=None, input="", check=True, timeout=300, user=None) -> subprocess.CompletedProcess:
     """Run a program to its end, with nothing but PATH and `env` in its environment."""
     done = subprocess.run(
         [str(arg) for arg in argv],
@@ -26,6 +27,7 @@ def run(*argv, env=None, cwd=None, input="", check=True, timeout=300) -> subproc
         capture_output=True,
         encoding="utf-8",
         timeout=timeout,
+        user=user,
     )
     if check and done.returncode != 0:
         raise CommandFailed(done)
@@ -37,6 +39,9 @@ class Daemon:
 
     Subclasses say what is run, `command()`, and how to ask whether it answers, `ping()`.
     """
+
+    # Who runs it; None: who runs the tests.
+    user = None
 
     def __init__(self, directory: Path):
         self.directory = Path(directory)
@@ -52,20 +57,30 @@ class Daemon:
     def log(self) -> Path:
         return self.directory / "server.log"
 
+    def environment(self) -> dict[str, str]:
+        """What it needs besides PATH."""
+        return {}
+
     def start(self):
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=clean_environment())
+            self._process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, env=clean_environment(self.environment()), user=self.user
+            )
         try:
             self._wait_until_it_answers()
         except BaseException:
             self.stop()
             raise
 
-    def stop(self):
+    def stop(self, with_signal=signal.SIGTERM):
         if self._process:
-            self._process.terminate()
+            self._process.send_signal(with_signal)
             self._process.wait(timeout=10)
             self._process = None
+
+    def kill(self):
+        """As a crash would end it."""
+        self.stop(signal.SIGKILL)
 
     def __enter__(self):
         self.start()

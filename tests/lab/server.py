@@ -1,6 +1,7 @@
-"""The real notary-server, over TLS on a free loopback port, with its data in memory."""
+"""Trust servers over TLS on a free loopback port: the real notary-server, and ours."""
 
 import json
+import os
 import ssl
 import urllib.request
 from pathlib import Path
@@ -8,18 +9,24 @@ from pathlib import Path
 from .certificates import make_server_certificate
 from .process import Daemon
 
+ROOT = Path(__file__).resolve().parents[2]
 
-class NotaryServer(Daemon):
+
+class TrustServer(Daemon):
     """`with NotaryServer(directory) as server: server.url`
 
-    A restart keeps address and certificate and loses every repository: both
-    the metadata and the server's keys live in its memory.
+    `settings` replace sections of the configuration file, which both programs
+    read. In memory, the default, a restart keeps address and certificate and
+    loses every repository: both the metadata and the server's keys live there.
     """
 
-    def __init__(self, directory: Path):
+    program: str
+
+    def __init__(self, directory: Path, **settings):
         super().__init__(directory)
         self.certificate = make_server_certificate(self.directory)
         self.ca_file = self.certificate.ca_file
+        self.settings = settings
 
     @property
     def url(self) -> str:
@@ -28,10 +35,10 @@ class NotaryServer(Daemon):
     def command(self):
         config = self.directory / "server.json"
         config.write_text(json.dumps(self._config()))
-        return ["notary-server", f"-config={config}"]
+        return [self.program, f"-config={config}"]
 
     def ping(self):
-        self.get("/v2/")
+        self.get("/_notary_server/health")
 
     def get(self, path: str) -> bytes:
         """The body of a GET, for looking at what the server holds."""
@@ -57,7 +64,19 @@ class NotaryServer(Daemon):
             "trust_service": {"type": "local", "key_algorithm": "ecdsa"},
             "storage": {"backend": "memory"},
             "logging": {"level": "error"},
-        }
+        } | self.settings
+
+
+class NotaryServer(TrustServer):
+    """Notary's own."""
+
+    program = "notary-server"
+
+
+class TagtrustServer(TrustServer):
+    """Ours, as `make build` leaves it."""
+
+    program = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/tagtrust-server")
 
 
 def opener(ca_file=None) -> urllib.request.OpenerDirector:
