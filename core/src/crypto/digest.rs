@@ -7,24 +7,25 @@ use ring::digest::{SHA256, SHA512, digest};
 #[cfg(not(feature = "ring"))]
 use sha2::{Digest, Sha256, Sha512};
 
-#[cfg(feature = "ring")]
-pub(crate) fn sha256(data: &[u8]) -> impl AsRef<[u8]> {
-    digest(&SHA256, data)
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
+    #[cfg(feature = "ring")]
+    return copied(digest(&SHA256, data).as_ref());
+    #[cfg(not(feature = "ring"))]
+    Sha256::digest(data).into()
+}
+
+pub(crate) fn sha512(data: &[u8]) -> [u8; 64] {
+    #[cfg(feature = "ring")]
+    return copied(digest(&SHA512, data).as_ref());
+    #[cfg(not(feature = "ring"))]
+    Sha512::digest(data).into()
 }
 
 #[cfg(feature = "ring")]
-pub(crate) fn sha512(data: &[u8]) -> impl AsRef<[u8]> {
-    digest(&SHA512, data)
-}
-
-#[cfg(not(feature = "ring"))]
-pub(crate) fn sha256(data: &[u8]) -> impl AsRef<[u8]> {
-    Sha256::digest(data)
-}
-
-#[cfg(not(feature = "ring"))]
-pub(crate) fn sha512(data: &[u8]) -> impl AsRef<[u8]> {
-    Sha512::digest(data)
+fn copied<const N: usize>(digest: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(digest);
+    out
 }
 
 #[cfg(test)]

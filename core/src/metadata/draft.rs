@@ -316,9 +316,25 @@ pub(crate) fn write_snapshot(
     version: i64,
     expires: SystemTime,
 ) -> Vec<u8> {
+    write_meta("Snapshot", files.iter().map(|(name, meta)| (name.as_str(), meta)), version, expires)
+}
+
+/// The canonical form of a timestamp's `signed` part.
+#[cfg(feature = "server")]
+pub(crate) fn write_timestamp(snapshot: &FileMeta, version: i64, expires: SystemTime) -> Vec<u8> {
+    write_meta("Timestamp", [(super::role::SNAPSHOT, snapshot)].into_iter(), version, expires)
+}
+
+/// `files` in ascending order of their names.
+fn write_meta<'f>(
+    kind: &str,
+    files: impl Iterator<Item = (&'f str, &'f FileMeta)>,
+    version: i64,
+    expires: SystemTime,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let mut object = Object::new(&mut out);
-    object.text("_type", "Snapshot");
+    object.text("_type", kind);
     object.moment("expires", expires);
     let mut meta = Object::new(object.member("meta"));
     for (name, file) in files {

@@ -14,6 +14,8 @@ mod time;
 mod write;
 
 pub(crate) use draft::write_snapshot;
+#[cfg(feature = "server")]
+pub(crate) use draft::write_timestamp;
 pub use draft::{RootDraft, TargetMeta, TargetsDraft};
 pub use envelope::{Envelope, Signature};
 pub(crate) use root::read_key;

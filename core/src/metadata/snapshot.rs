@@ -40,6 +40,15 @@ impl FileMeta {
         Ok(meta)
     }
 
+    /// What Notary lists of a file: its size and both hashes.
+    pub(crate) fn of(file: &[u8]) -> Self {
+        Self {
+            length: file.len() as u64,
+            sha256: Some(sha256(file)),
+            sha512: Some(sha512(file)),
+        }
+    }
+
     /// The lower-case hex of the SHA-256, by which servers name the file.
     pub fn sha256_hex(&self) -> Option<String> {
         self.sha256.as_ref().map(|hash| hex(hash))

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-
 use super::sign::{SignedFile, Unsigned};
 use super::{Change, MAX_UNVOUCHED_VERSION};
-use crate::crypto::{KeyId, PublicKey, sha256, sha512};
+use crate::crypto::{KeyId, PublicKey};
 use crate::error::{Error, Result, excerpt};
 use crate::metadata::json::Malformed;
 use crate::metadata::{
@@ -457,10 +455,10 @@ impl Draft {
             self.targets.iter().filter_map(|(name, targets)| Some((name.as_str(), targets.base()?.file()))),
         );
         for (name, file) in published {
-            listed.entry(name.to_owned()).or_insert_with(|| meta_of(file));
+            listed.entry(name.to_owned()).or_insert_with(|| FileMeta::of(file));
         }
         for file in files {
-            listed.insert(file.role.clone(), meta_of(&file.file));
+            listed.insert(file.role.clone(), FileMeta::of(&file.file));
         }
         let version = self.next_version(role::SNAPSHOT);
         Ok(Unsigned {
@@ -694,15 +692,6 @@ fn remove_from(declared: &mut DelegatedRole, ids: &[KeyId]) -> bool {
         !ids.iter().any(|removed| removed == id || Some(removed) == canonical.as_ref())
     });
     declared.keys.keys.len() != before
-}
-
-fn meta_of(file: &Bytes) -> FileMeta {
-    let digest = |hash: &[u8]| hash.try_into().ok();
-    FileMeta {
-        length: file.len() as u64,
-        sha256: digest(sha256(file).as_ref()),
-        sha512: sha512(file).as_ref().try_into().ok(),
-    }
 }
 
 fn invalid(what: String, reason: String) -> Error {

@@ -7,6 +7,7 @@
 //! targets and delegations in that order, and answers which digest counts for
 //! a tag. Only checked files ever get into either.
 
+pub(crate) mod check;
 mod names;
 mod pinning;
 mod policy;

@@ -59,7 +59,7 @@ impl TrustedRoot {
         let malformed = |m: crate::metadata::json::Malformed| tampered(Fault::Malformed(m.to_string()));
 
         let envelope = Envelope::read(file).map_err(malformed)?;
-        super::set::check_kind(&envelope, "Root").map_err(tampered)?;
+        super::check::kind(&envelope, "Root").map_err(tampered)?;
         let root = Root::read(&envelope).map_err(malformed)?;
 
         // Only keys with a usable certificate of this repository can sign.

@@ -44,7 +44,7 @@ pub(crate) struct NewFile {
 impl NewFile {
     pub(crate) fn new(role: &str, version: i64, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { role: role.to_owned(), version, sha256: sha256(&bytes).into(), bytes }
+        Self { role: role.to_owned(), version, sha256: sha256(&bytes), bytes }
     }
 }
 
