@@ -1,11 +1,14 @@
 //! What a server is told: one struct, whether it comes from code, from Python
 //! or from Notary's configuration file.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
 
 /// Settings of a [`super::Server`]. The default is a server in memory on a
 /// free loopback port, over plain HTTP and without authentication.
@@ -220,6 +223,86 @@ impl Default for Limits {
             max_uploads: 16,
             header_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Reads an address to listen at: `127.0.0.1:4443`, `localhost:0`, or as
+    /// Notary has it `:4443`, which is every address of the machine.
+    pub fn address(text: &str) -> Result<SocketAddr> {
+        let invalid =
+            |reason: String| Error::InvalidConfiguration { what: format!("address {text:?}"), reason };
+        if let Some(port) = text.strip_prefix(':') {
+            let port = port.parse().map_err(|_| invalid("the port is not a number up to 65535".into()))?;
+            // Takes IPv4 too, where there is IPv6 at all.
+            let has_ipv6 = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+            return Ok(match has_ipv6 {
+                true => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+                false => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            });
+        }
+        let mut found = text.to_socket_addrs().map_err(|error| invalid(error.to_string()))?;
+        found.next().ok_or_else(|| invalid("has no address".into()))
+    }
+}
+
+/// `memory`, `sqlite:FILE`, or the URL of a PostgreSQL database, `postgres://…`.
+impl FromStr for StorageConfig {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        // Connections of one server; PostgreSQL allows 100 in all unless told otherwise.
+        const MAX_CONNECTIONS: u32 = 16;
+        // The text itself may hold a password.
+        let invalid =
+            |reason: &str| Err(Error::InvalidConfiguration { what: "storage".into(), reason: reason.into() });
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if path.is_empty() || path.starts_with("//") => {
+                invalid("give a file, as in sqlite:trust.db or sqlite:/var/lib/tagtrust/trust.db")
+            }
+            Some(("sqlite", path)) => Ok(Self::Sqlite { path: path.into() }),
+            Some(("postgres" | "postgresql", _)) => {
+                Ok(Self::Postgres { url: Zeroizing::new(text.to_owned()), max_connections: MAX_CONNECTIONS })
+            }
+            _ => invalid("must be memory, sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_notary_has_it_too() {
+        assert_eq!(
+            ServerConfig::address("127.0.0.1:4443").unwrap(),
+            SocketAddr::from(([127, 0, 0, 1], 4443))
+        );
+        assert!(ServerConfig::address("localhost:0").unwrap().ip().is_loopback());
+        let everywhere = ServerConfig::address(":4443").unwrap();
+        assert!(everywhere.ip().is_unspecified() && everywhere.port() == 4443);
+        for wrong in ["", "4443", "127.0.0.1", ":", ":x", ":65536", "127.0.0.1:65536"] {
+            assert!(
+                matches!(ServerConfig::address(wrong), Err(Error::InvalidConfiguration { .. })),
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_storage_has_one_spelling_and_its_secret_stands_in_no_error() {
+        let read = |text: &str| text.parse::<StorageConfig>();
+        assert_eq!(read("memory"), Ok(StorageConfig::Memory));
+        assert_eq!(read("sqlite:/a b.db"), Ok(StorageConfig::Sqlite { path: "/a b.db".into() }));
+        assert!(matches!(read("postgres://a:b@c/d"), Ok(StorageConfig::Postgres { .. })));
+        for wrong in ["", "Memory", "memory:", "sqlite:", "sqlite:///a", "mysql://a:secret@b/c", "/a"] {
+            let error = read(wrong).unwrap_err();
+            assert!(
+                matches!(error, Error::InvalidConfiguration { .. }) && !error.to_string().contains("secret")
+            );
         }
     }
 }
