@@ -8,6 +8,9 @@
 mod config;
 mod keys;
 mod refusal;
+mod upload;
+mod rules;
+mod make;
 mod service;
 mod storage;
 

@@ -139,3 +139,16 @@ impl Invalid {
         json!({"Name": name, "Error": {"Msg": message}})
     }
 }
+
+/// For the log.
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (status, code, message, detail) = self.answer();
+        write!(f, "{status} {code}: {message}")?;
+        match (self, detail) {
+            (Self::Updating(reason) | Self::Unknown { reason, .. }, _) => write!(f, " ({reason})"),
+            (_, Some(detail)) if detail != json!({}) => write!(f, " {detail}"),
+            _ => Ok(()),
+        }
+    }
+}
