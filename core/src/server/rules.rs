@@ -108,8 +108,8 @@ fn judge_targets(
                 && let Some(file) = stored.ancestors.get(ancestor)
             {
                 // Those may have expired.
-                let targets =
-                    judge_role(accepted, ancestor, file, Expiry::Ignored, now).map_err(Invalid::BadTargets)?;
+                let targets = judge_role(accepted, ancestor, file, Expiry::Ignored, now)
+                    .map_err(Invalid::BadTargets)?;
                 accepted.targets.insert(ancestor.to_owned(), Arc::new(targets));
             }
         }
@@ -195,9 +195,11 @@ pub(super) fn words(error: &Error) -> String {
             RootFault::BrokenIntegrity { .. } => {
                 "could not validate the path to a trusted root: failed to validate integrity of roots".into()
             }
-            RootFault::PinMismatch(_) => "could not validate the path to a trusted root: unable to match any \
+            RootFault::PinMismatch(_) => {
+                "could not validate the path to a trusted root: unable to match any \
                 certificates to trust_pinning config"
-                .into(),
+                    .into()
+            }
             other => other.to_string(),
         },
         Error::Tampered { role, fault, .. } => match fault {

@@ -1,6 +1,7 @@
 //! The trust service: what the rules need is read, what they say is done.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +29,10 @@ const MOST_ATTEMPTS: usize = 16;
 const LARGE_UPLOAD: usize = 256 * 1024;
 /// Most timestamps whose expiry is remembered.
 const MOST_REMEMBERED: usize = 65_536;
+/// How many repositories may take turns at once.
+const TURNS: usize = 64;
+/// Longest name of a repository in bytes: what Notary's databases have room for.
+const MOST_GUN: usize = 255;
 /// Most roles of one snapshot that are looked up for an upload.
 const MOST_LISTED: usize = crate::trust::MAX_DELEGATIONS + 2;
 
@@ -39,6 +44,8 @@ pub(crate) struct Service {
     /// Until when a timestamp, by its SHA-256, and its snapshot are valid. That
     /// never changes, so nothing here can be out of date.
     valid_until: Mutex<HashMap<[u8; 32], SystemTime>>,
+    /// Changes of one repository that got in each other's way take turns.
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
 
 /// What the service is told.
@@ -73,7 +80,8 @@ impl Head {
 
 impl Service {
     pub(crate) fn new(storage: Arc<dyn Storage>, keys: Arc<dyn Keys>, settings: Settings) -> Self {
-        Self { storage, keys, settings, valid_until: Mutex::default() }
+        let turns = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
+        Self { storage, keys, settings, valid_until: Mutex::default(), turns }
     }
 
     pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
@@ -88,12 +96,17 @@ impl Service {
     /// of it is stored, with a new timestamp, or nothing.
     pub(crate) async fn upload(&self, gun: &str, parts: Vec<(String, Bytes)>) -> Result<()> {
         self.writable()?;
+        check_name(gun)?;
         let size: usize = parts.iter().map(|(_, bytes)| bytes.len()).sum();
         let upload = Arc::new(beside(size, move || Upload::read(parts)).await??);
         if upload.iter().any(|(_, version, _)| version > MAX_VERSION) {
             return Err(Refusal::Version);
         }
-        for _ in 0..MOST_ATTEMPTS {
+        let mut turn = None;
+        for attempt in 0..MOST_ATTEMPTS {
+            if attempt == 1 {
+                turn = self.turn(gun).await;
+            }
             let now = self.now();
             let head = self.head(gun).await?;
             let stored = self.stored(gun, head.as_ref(), &upload).await?;
@@ -107,6 +120,7 @@ impl Service {
             let commit = Commit { gun, base, files: &files, used_keys: &used_keys };
             match self.storage.commit(commit).await {
                 Ok(()) => {
+                    drop(turn);
                     self.prune(gun).await;
                     return Ok(());
                 }
@@ -179,7 +193,9 @@ impl Service {
             };
             let is_uploaded = uploaded.iter().any(|file| file.role == *name && file.sha256 == *sha256);
             if !is_uploaded && self.by_hash(gun, name, sha256).await?.is_none() {
-                return Err(bad(format!("the snapshot lists a file of {name} that the server does not have")));
+                return Err(bad(format!(
+                    "the snapshot lists a file of {name} that the server does not have"
+                )));
             }
         }
         Ok(())
@@ -193,8 +209,7 @@ impl Service {
         keys: &RoleKeys,
         used_keys: &mut Vec<String>,
     ) -> Result<Option<NewFile>> {
-        let signatures =
-            self.keys.sign(gun, unsigned.role, keys, &unsigned.signed).await.map_err(no_keys)?;
+        let signatures = self.keys.sign(gun, unsigned.role, keys, &unsigned.signed).await.map_err(no_keys)?;
         if (signatures.len() as u64) < u64::from(keys.threshold) {
             return Ok(None);
         }
@@ -234,6 +249,7 @@ impl Service {
     }
 
     async fn current_timestamp(&self, gun: &str) -> Result<StoredFile> {
+        let mut turn = None;
         for _ in 0..MOST_ATTEMPTS {
             let newest = self.newest(gun).await?.ok_or(Refusal::NotFound { detail: true })?;
             let now = self.now();
@@ -245,7 +261,10 @@ impl Service {
                 self.remember(head.timestamp.sha256, head.valid_until());
                 return Ok(head.timestamp);
             }
-            if let Some(renewed) = self.renew(gun, &head, now).await? {
+            if turn.is_none() {
+                // Of many readers who find it expired, one makes a new one.
+                turn = self.turn(gun).await;
+            } else if let Some(renewed) = self.renew(gun, &head, now).await? {
                 return Ok(renewed);
             }
         }
@@ -282,11 +301,10 @@ impl Service {
             // Nothing that is not right gets a new timestamp.
             let file = head.snapshot_file.bytes.clone();
             let check = Check { gun, role: role::SNAPSHOT, now };
-            let checked =
-                check.read(file.clone(), "Snapshot").and_then(|envelope| {
-                    let keys = root.root().role(role::SNAPSHOT);
-                    keys.map_or(Ok(()), |keys| check.signatures(&envelope, keys))
-                });
+            let checked = check.read(file.clone(), "Snapshot").and_then(|envelope| {
+                let keys = root.root().role(role::SNAPSHOT);
+                keys.map_or(Ok(()), |keys| check.signatures(&envelope, keys))
+            });
             checked.map_err(|error| cannot_renew(gun, &error))?;
             file
         };
@@ -310,8 +328,9 @@ impl Service {
     }
 
     pub(crate) async fn by_version(&self, gun: &str, name: &str, version: i64) -> Result<StoredFile> {
-        let file = self.storage.by_version(gun, name, version).await.map_err(no_storage)?;
-        file.ok_or(Refusal::NotFound { detail: true })
+        let not_found = Refusal::NotFound { detail: true };
+        check_name(gun).map_err(|_| not_found.clone())?;
+        self.storage.by_version(gun, name, version).await.map_err(no_storage)?.ok_or(not_found)
     }
 
     /// The key that signs for a role of the server's now, or would for a new repository.
@@ -319,8 +338,8 @@ impl Service {
         if let Some(head) = self.head(gun).await? {
             let root = self.root_of(gun, &head).await?;
             let envelope = Envelope::read(root.bytes).map_err(|what| damaged(gun, role::ROOT, &what))?;
-            let root = crate::metadata::Root::read(&envelope)
-                .map_err(|what| damaged(gun, role::ROOT, &what))?;
+            let root =
+                crate::metadata::Root::read(&envelope).map_err(|what| damaged(gun, role::ROOT, &what))?;
             if let Some(keys) = root.role(name)
                 && let Some(key) = self.keys.held(gun, name, keys).await.map_err(no_keys)?
             {
@@ -333,12 +352,14 @@ impl Service {
     /// The key that a role of the server's may be rotated to.
     pub(crate) async fn rotate_key(&self, gun: &str, name: &str) -> Result<PublicKey> {
         self.writable()?;
+        check_name(gun)?;
         self.keys.pending(gun, name).await.map_err(no_keys)
     }
 
     /// Removes a repository. It is no error if there is none.
     pub(crate) async fn delete(&self, gun: &str) -> Result<()> {
         self.writable()?;
+        check_name(gun)?;
         self.storage.delete(gun).await.map(drop).map_err(no_storage)
     }
 
@@ -348,6 +369,9 @@ impl Service {
         window: Window,
         count: usize,
     ) -> Result<Vec<Change>> {
+        if gun.is_some_and(|gun| check_name(gun).is_err()) {
+            return Ok(Vec::new());
+        }
         self.storage.changes(gun, window, count).await.map_err(no_storage)
     }
 
@@ -394,6 +418,14 @@ impl Service {
         Ok(set)
     }
 
+    /// Waits until no other change of this repository has the turn.
+    async fn turn(&self, gun: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        gun.hash(&mut hasher);
+        let index = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or_default();
+        Some(self.turns.get(index)?.lock().await)
+    }
+
     fn writable(&self) -> Result<()> {
         if self.settings.read_only { Err(Refusal::ReadOnly) } else { Ok(()) }
     }
@@ -422,10 +454,16 @@ impl Service {
     }
 
     async fn newest(&self, gun: &str) -> Result<Option<StoredFile>> {
+        if check_name(gun).is_err() {
+            return Ok(None);
+        }
         self.storage.timestamp(gun).await.map_err(no_storage)
     }
 
     async fn by_hash(&self, gun: &str, name: &str, sha256: &[u8; 32]) -> Result<Option<StoredFile>> {
+        if check_name(gun).is_err() {
+            return Ok(None);
+        }
         self.storage.by_sha256(gun, name, sha256).await.map_err(no_storage)
     }
 
@@ -519,6 +557,15 @@ async fn beside<T: Send + 'static>(size: usize, work: impl FnOnce() -> T + Send 
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(|error| unknown(error.to_string()))
+}
+
+/// Stricter: names that not every storage can hold, or that would lie in a log.
+fn check_name(gun: &str) -> Result<()> {
+    if gun.len() <= MOST_GUN && !gun.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let detail = format!("a repository's name has at most {MOST_GUN} bytes and no control characters");
+    Err(Refusal::InvalidParameters(Value::from(detail)))
 }
 
 fn invalid(invalid: Invalid) -> Refusal {

@@ -111,10 +111,7 @@ mod tests {
 
     fn read(parts: &[(&str, &str)]) -> Result<Upload, Refusal> {
         Upload::read(
-            parts
-                .iter()
-                .map(|(name, body)| ((*name).to_owned(), Bytes::from((*body).to_owned())))
-                .collect(),
+            parts.iter().map(|(name, body)| ((*name).to_owned(), Bytes::from((*body).to_owned()))).collect(),
         )
     }
 
