@@ -1,0 +1,97 @@
+"""The servers that are compared: notary-server and ours, with each storage, one of each for all tests.
+
+Every test has repositories of its own.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import NotaryServer, NotarySigner, Postgres, TagtrustServer
+from lab.need import need
+from lab.postgres import NOTARY_TABLES, SIGNER_TABLES
+from server.site import Site
+
+PROGRAMS = {"notary-server": NotaryServer, "tagtrust-server": TagtrustServer}
+SITES = [
+    "notary-server memory",
+    "notary-server postgres signer",
+    "tagtrust-server memory",
+    "tagtrust-server sqlite",
+    "tagtrust-server postgres",
+    "tagtrust-server sqlite signer",
+]
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    need(Postgres.is_here(), "PostgreSQL")
+    with Postgres() as postgres:
+        yield postgres
+
+
+@pytest.fixture(scope="session")
+def signer(postgres, tmp_path_factory):
+    need(bool(shutil.which("notary-signer")), "notary-signer")
+    with NotarySigner(tmp_path_factory.mktemp("signer"), postgres.database(SIGNER_TABLES)) as signer:
+        yield signer
+
+
+@pytest.fixture(scope="session", params=SITES, ids=lambda name: name.replace(" ", "-"))
+def site(request, tmp_path_factory):
+    """Every test that asks for it runs against each server."""
+    program, *words = request.param.split()
+    site = make_site(program, words, tmp_path_factory.mktemp("site"), request.getfixturevalue)
+    with site.server:
+        yield site
+
+
+@pytest.fixture(params=PROGRAMS)
+def start(request, fresh_directory):
+    """`start(section={…})`: a server of its own for a test, in memory, with other settings."""
+    need(is_here(request.param), request.param)
+    started = []
+
+    def start(directory=None, **settings) -> Site:
+        server = PROGRAMS[request.param](directory or fresh_directory(), **settings)
+        server.start()
+        started.append(server)
+        return Site(server, reference=request.param == "notary-server")
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def make_site(program, words, directory, fixture) -> Site:
+    """`words`: the storage, and `signer` if keys are with the real notary-signer. Not started yet."""
+    need(is_here(program), program)
+    reference, storage, remote = program == "notary-server", words[0], "signer" in words
+    settings, sql = {}, None
+    if storage == "sqlite":
+        database = directory / "tagtrust.db"
+        settings["storage"] = {"backend": "sqlite", "db_url": str(database)}
+        sql = sqlite_statement(database)
+    elif storage == "postgres":
+        postgres = fixture("postgres")
+        url = postgres.database(NOTARY_TABLES if reference else "")
+        settings["storage"] = {"backend": "postgres", "db_url": url}
+        sql = lambda statement: postgres.query(url, statement)  # noqa: E731
+    if remote:
+        settings["trust_service"] = fixture("signer").trust_service
+    return Site(PROGRAMS[program](directory, **settings), reference, storage, remote, sql)
+
+
+def is_here(program) -> bool:
+    return bool(shutil.which(PROGRAMS[program].program))
+
+
+def sqlite_statement(database: Path):
+    def execute(statement):
+        import sqlite3
+
+        with sqlite3.connect(database, timeout=10) as connection:
+            return [list(map(str, row)) for row in connection.execute(statement)]
+
+    return execute
