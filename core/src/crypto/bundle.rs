@@ -7,7 +7,7 @@ use pki_types::pem::{PemObject, SectionKind};
 use x509_cert::der::pem::{self, LineEnding};
 
 use super::certificate::{Certificate, CertificateFault};
-use super::chain;
+use super::chain::{self, Purpose};
 use super::key::{KeyType, PublicKey};
 use super::subject_key::SubjectKey;
 
@@ -89,7 +89,7 @@ impl CertificateBundle {
     /// authentication: that is what Notary asks for.
     pub fn chains_to(&self, anchors: &TrustAnchors, now: SystemTime) -> Result<(), CertificateFault> {
         self.check(Some(now))?;
-        chain::verify(chain::ALGORITHMS, self, anchors, since_epoch(now))
+        chain::verify(chain::ALGORITHMS, Purpose::ServerAuthentication, self, anchors, since_epoch(now))
     }
 }
 
@@ -110,6 +110,47 @@ impl TrustAnchors {
             return Err(CertificateFault::NoAnchors);
         }
         Ok(anchors)
+    }
+}
+
+/// Those under whose certificates a token server signs.
+#[cfg(feature = "server")]
+impl TrustAnchors {
+    /// Reads PEM of certificates, of CAs or not, whether they are valid now or not.
+    pub(crate) fn of_token_server(pem: &[u8]) -> Result<Self, CertificateFault> {
+        parse(pem).map(Self)
+    }
+
+    /// The SubjectPublicKeyInfo, in DER, of each certificate.
+    pub(crate) fn public_keys(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.iter().filter_map(Certificate::spki_der)
+    }
+
+    /// The SubjectPublicKeyInfo, in DER, of the first of these certificates: it
+    /// must be one of the anchors, or chain to one through the others.
+    // Stricter: what chains is not a CA itself.
+    pub(crate) fn key_of_chain(
+        &self,
+        certificates: Vec<Vec<u8>>,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, CertificateFault> {
+        if certificates.len() > MAX_BUNDLE_CERTIFICATES {
+            return Err(CertificateFault::TooMany { count: certificates.len() });
+        }
+        let certificates: Result<Vec<_>, _> =
+            certificates.into_iter().enumerate().map(|(index, der)| Certificate::parse(index, der)).collect();
+        let mut authorities = certificates?;
+        if authorities.is_empty() {
+            return Err(CertificateFault::NotPem("no certificate".into()));
+        }
+        let leaf = authorities.remove(0);
+        let bundle = CertificateBundle { leaf, authorities };
+        let is_anchor = self.0.iter().any(|anchor| anchor.der == bundle.leaf.der);
+        if !(is_anchor && chain::is_valid(&bundle.leaf, since_epoch(now))) {
+            bundle.check(Some(now))?;
+            chain::verify(chain::ALGORITHMS, Purpose::Any, &bundle, self, since_epoch(now))?;
+        }
+        bundle.leaf.spki_der().ok_or_else(|| CertificateFault::NoChain("a key that cannot be read".into()))
     }
 }
 

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use pki_types::{SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage as Purpose, VerifiedPath, anchor_from_trusted_cert};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath, anchor_from_trusted_cert,
+};
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
@@ -21,10 +23,40 @@ pub(super) const ALGORITHMS: &Algorithms = webpki::ALL_VERIFICATION_ALGS;
 #[cfg(not(feature = "ring"))]
 pub(super) const ALGORITHMS: &Algorithms = pure_rust::ALGORITHMS;
 
+/// What all certificates of a chain must be fit for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    ServerAuthentication,
+    /// Whatever they say about themselves.
+    #[cfg(feature = "server")]
+    Any,
+}
+
+impl ExtendedKeyUsageValidator for Purpose {
+    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        match self {
+            Self::ServerAuthentication => webpki::KeyUsage::server_auth().validate(purposes),
+            #[cfg(feature = "server")]
+            Self::Any => Ok(()),
+        }
+    }
+}
+
+impl Purpose {
+    fn allows_anchor(self, anchor: &Certificate) -> bool {
+        match self {
+            Self::ServerAuthentication => may_authenticate_servers(anchor),
+            #[cfg(feature = "server")]
+            Self::Any => true,
+        }
+    }
+}
+
 /// Looks for a chain from the bundle's leaf, through some of its CAs, to one of
-/// `anchors`, all valid at `now` and fit for server authentication.
+/// `anchors`, all valid at `now` and fit for the purpose.
 pub(super) fn verify(
     algorithms: &Algorithms,
+    purpose: Purpose,
     bundle: &CertificateBundle,
     anchors: &TrustAnchors,
     now: Duration,
@@ -40,7 +72,7 @@ pub(super) fn verify(
     let (path_lengths, anchors): (Vec<_>, Vec<_>) = anchors
         .0
         .iter()
-        .filter(|anchor| may_issue(anchor) && may_authenticate_servers(anchor) && is_valid(anchor, now))
+        .filter(|anchor| may_issue(anchor) && purpose.allows_anchor(anchor) && is_valid(anchor, now))
         .filter_map(|anchor| Some((path_length(anchor), anchor_from_trusted_cert(&anchor.der).ok()?)))
         .unzip();
     let within_path_length = |path: &VerifiedPath<'_>| {
@@ -56,7 +88,7 @@ pub(super) fn verify(
         &anchors,
         &authorities,
         UnixTime::since_unix_epoch(now),
-        Purpose::server_auth(),
+        purpose,
         None,
         Some(&within_path_length),
     )
@@ -65,7 +97,7 @@ pub(super) fn verify(
 }
 
 /// Valid by Notary's check, and already begun: chains have no leeway.
-fn is_valid(certificate: &Certificate, now: Duration) -> bool {
+pub(super) fn is_valid(certificate: &Certificate, now: Duration) -> bool {
     certificate.check(Some(now)).is_ok() && certificate.not_before() <= now
 }
 
@@ -167,11 +199,13 @@ mod tests {
     use super::super::bundle::tests::{DAY, NOW, anchors, bundle};
     use super::*;
 
+    const SERVERS: Purpose = Purpose::ServerAuthentication;
+
     /// With both sets of algorithms, which must agree.
     fn chains(file: &str, ca_file: &str, now: Duration) -> Result<(), CertificateFault> {
         let (bundle, anchors) = (bundle(file), anchors(ca_file));
-        let verdict = verify(ALGORITHMS, &bundle, &anchors, now);
-        let pure = verify(pure_rust::ALGORITHMS, &bundle, &anchors, now);
+        let verdict = verify(ALGORITHMS, SERVERS, &bundle, &anchors, now);
+        let pure = verify(pure_rust::ALGORITHMS, SERVERS, &bundle, &anchors, now);
         assert_eq!(verdict.is_ok(), pure.is_ok(), "{file} {ca_file}");
         verdict
     }
@@ -233,11 +267,11 @@ mod tests {
     fn of_two_anchors_one_that_fits_is_enough() {
         let mut both = anchors("anchor-pathlen-0");
         both.0.extend(anchors("anchor-pathlen-1").0);
-        assert_eq!(verify(ALGORITHMS, &bundle("chain"), &both, NOW), Ok(()));
+        assert_eq!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW), Ok(()));
         both.0.reverse();
-        assert_eq!(verify(ALGORITHMS, &bundle("chain"), &both, NOW), Ok(()));
+        assert_eq!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW), Ok(()));
         both.0.remove(0);
-        assert!(verify(ALGORITHMS, &bundle("chain"), &both, NOW).is_err());
+        assert!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW).is_err());
     }
 
     #[test]
@@ -253,9 +287,9 @@ mod tests {
     #[test]
     fn rsa_needs_ring() {
         let (bundle, anchors) = (bundle("chain-rsa"), anchors("rsa-ca"));
-        let verdict = verify(ALGORITHMS, &bundle, &anchors, NOW);
+        let verdict = verify(ALGORITHMS, SERVERS, &bundle, &anchors, NOW);
         assert_eq!(verdict.is_ok(), cfg!(feature = "ring"));
-        assert!(verify(pure_rust::ALGORITHMS, &bundle, &anchors, NOW).is_err());
+        assert!(verify(pure_rust::ALGORITHMS, SERVERS, &bundle, &anchors, NOW).is_err());
     }
 
     #[test]
