@@ -70,6 +70,8 @@ def test_what_the_lies_begin_with_is_accepted(site, before):
 
 ALL = (NEW, PUBLISHED)
 ROTATE = "could not rotate trust to a new trusted root: failed to validate data with current trusted certificates"
+ROOT_INVALID = "root type metadata invalid: "
+LEAF = "could not validate the path to a trusted root: unable to retrieve valid leaf certificates"
 INTEGRITY = "could not validate the path to a trusted root: failed to validate integrity of roots"
 
 
@@ -82,12 +84,12 @@ def _(draft):
     draft["root"].signed["version"] += 2
 
 
-@lie("root is version 0", "ErrBadRoot", "", before=ALL)
+@lie("root is version 0", "ErrBadRoot", "Root modifications must increment the version. Current 1, new 0", before=ALL)
 def _(draft):
     root(draft, version=0)
 
 
-@lie("root is of a negative version", "ErrBadRoot", "", before=ALL)
+@lie("root is of a negative version", "ErrBadRoot", "Root modifications must increment the version. Current 1, new -1", before=ALL)
 def _(draft):
     root(draft, version=-1)
 
@@ -101,37 +103,37 @@ def _(draft):
 # Root: its structure
 
 
-@lie("root is of type root", "ErrBadRoot", before=ALL)
+@lie("root is of type root", "ErrBadRoot", "root type metadata invalid: expected type Root, not root", before=ALL)
 def _(draft):
     root(draft, _type="root")
 
 
-@lie("root is of type Targets", "ErrBadRoot", before=ALL)
+@lie("root is of type Targets", "ErrBadRoot", "root type metadata invalid: expected type Root, not Targets", before=ALL)
 def _(draft):
     root(draft, _type="Targets")
 
 
-@lie("root has no type", "ErrBadRoot", before=ALL)
+@lie("root has no type", "ErrBadRoot", "root type metadata invalid: expected type Root, not ", before=ALL)
 def _(draft):
     del draft["root"].signed["_type"]
 
 
 for role_ in ("root", "targets", "snapshot", "timestamp"):
 
-    @lie(f"root names no {role_}", "ErrBadRoot", before=ALL)
+    @lie(f"root names no {role_}", "ErrBadRoot", ROOT_INVALID, before=ALL)
     def _(draft, role=role_):
         del draft["root"].signed["roles"][role]
 
-    @lie(f"root has threshold 0 for {role_}", "ErrBadRoot", before=ALL)
+    @lie(f"root has threshold 0 for {role_}", "ErrBadRoot", ROOT_INVALID, before=ALL)
     def _(draft, role=role_):
         draft.declaration(role)["threshold"] = 0
 
-    @lie(f"root names a key for {role_} that it does not have", "ErrBadRoot", before=ALL)
+    @lie(f"root names a key for {role_} that it does not have", "ErrBadRoot", ROOT_INVALID, before=ALL)
     def _(draft, role=role_):
         draft.declaration(role)["keyids"].append("0" * 64)
 
 
-@lie("root has no keys", "ErrBadRoot", before=ALL)
+@lie("root has no keys", "ErrBadRoot", ROOT_INVALID, before=ALL)
 def _(draft):
     root(draft, keys={})
 
@@ -144,8 +146,8 @@ def _(draft):
 # Root: its certificates
 
 
-def certificate_lie(name, make, before=ALL):
-    @lie(f"root certificate: {name}", "ErrBadRoot", before=before)
+def certificate_lie(name, make):
+    @lie(f"root certificate: {name}", "ErrBadRoot", LEAF, before=ALL)
     def _(draft):
         key = make(draft.gun)
         if draft["root"].signed["version"] == 1:
@@ -257,55 +259,58 @@ def _(draft):
 # Targets
 
 
-@lie("targets by a stranger", "ErrBadTargets", before=ALL)
+TARGETS_THRESHOLD = "valid signatures did not meet threshold for targets"
+
+
+@lie("targets by a stranger", "ErrBadTargets", TARGETS_THRESHOLD, before=ALL)
 def _(draft):
     draft["targets"].signers = [tuf.key("a stranger")]
 
 
-@lie("targets by nobody", "ErrBadTargets", before=ALL)
+@lie("targets by nobody", "ErrBadTargets", "tuf: data has no signatures", before=ALL)
 def _(draft):
     draft["targets"].signers = []
 
 
-@lie("targets by one where two are needed", "ErrBadTargets", before=ALL)
+@lie("targets by one where two are needed", "ErrBadTargets", TARGETS_THRESHOLD, before=ALL)
 def _(draft):
     signers = draft["targets"].signers
     draft.set_keys("targets", [*signers, tuf.key("second")], threshold=2)
     draft["targets"].signers = signers
 
 
-@lie("targets by one key twice where two are needed", "ErrBadTargets", before=ALL)
+@lie("targets by one key twice where two are needed", "ErrBadTargets", TARGETS_THRESHOLD, before=ALL)
 def _(draft):
     signers = draft["targets"].signers
     draft.set_keys("targets", [*signers, tuf.key("second")], threshold=2)
     draft["targets"].signers = signers * 2
 
 
-@lie("targets by the old key after root named a new one", "ErrBadTargets", before=ALL)
+@lie("targets by the old key after root named a new one", "ErrBadTargets", TARGETS_THRESHOLD, before=ALL)
 def _(draft):
     old = draft["targets"].signers
     draft.set_keys("targets", [tuf.key("next targets")])
     draft["targets"].signers = old
 
 
-@lie("targets were changed after they were signed", "ErrBadTargets", before=ALL)
+@lie("targets were changed after they were signed", "ErrBadTargets", TARGETS_THRESHOLD, before=ALL)
 def _(draft):
     draft["targets"].on_bytes.append(lambda data: data.replace(b'"expires":"2', b'"expires":"3'))
 
 
-@lie("targets are expired", "ErrBadTargets", before=ALL)
+@lie("targets are expired", "ErrBadTargets", "targets expired at ", before=ALL)
 def _(draft):
     draft["targets"].signed["expires"] = PAST
 
 
-@lie("targets are version 0", "ErrBadTargets", before=ALL)
+@lie("targets are version 0", "ErrBadTargets", "targets type metadata invalid: ", before=ALL)
 def _(draft):
     draft["targets"].signed["version"] = 0
 
 
 for type_ in ("targets", "Root", ""):
 
-    @lie(f"targets are of type {type_ or 'none'}", "ErrBadTargets", before=ALL)
+    @lie(f"targets are of type {type_ or 'none'}", "ErrBadTargets", f"targets type metadata invalid: expected type Targets, not {type_}", before=ALL)
     def _(draft, type_=type_):
         draft["targets"].signed["_type"] = type_
 
@@ -324,7 +329,7 @@ for name_, members_ in {
     "a key that is not there": {"keyids": ["0" * 64]},
 }.items():
 
-    @lie(f"targets delegate to {name_}", "ErrBadTargets", before=ALL)
+    @lie(f"targets delegate to {name_}", "ErrBadTargets", "targets type metadata invalid: ", before=ALL)
     def _(draft, members=members_):
         delegations = {"keys": {TEAM.id: TEAM.entry}, "roles": [delegation(**members)]}
         draft["targets"].signed["delegations"] = delegations
@@ -333,7 +338,12 @@ for name_, members_ in {
 # Delegations
 
 
-@lie("a delegation that nobody declared", "ErrBadTargets", "tuf: invalid role targets/team. delegation does not exist", before=ALL)
+UNDECLARED = "tuf: invalid role targets/team. delegation does not exist"
+TEAM_THRESHOLD = "valid signatures did not meet threshold for targets/team"
+TEAM_INVALID = "targets/team type metadata invalid: "
+
+
+@lie("a delegation that nobody declared", "ErrBadTargets", UNDECLARED, before=ALL)
 def _(draft):
     role = copy.deepcopy(draft["targets"].signed)
     return [*draft.parts(), ("targets/team", tuf.Role("targets/team", role, [TEAM]).sealed())]
@@ -360,69 +370,69 @@ def team_lie(name, message=""):
     return register
 
 
-@team_lie("by a stranger")
+@team_lie("by a stranger", TEAM_THRESHOLD)
 def _(draft, team):
     team.signers = [tuf.key("a stranger")]
 
 
-@team_lie("by nobody")
+@team_lie("by nobody", "tuf: data has no signatures")
 def _(draft, team):
     team.signers = []
 
 
-@team_lie("by the key of targets")
+@team_lie("by the key of targets", TEAM_THRESHOLD)
 def _(draft, team):
     team.signers = draft["targets"].signers
 
 
-@team_lie("that was changed after it was signed")
+@team_lie("that was changed after it was signed", TEAM_THRESHOLD)
 def _(draft, team):
     team.on_bytes.append(lambda data: data.replace(b'"expires":"2', b'"expires":"3'))
 
 
-@team_lie("that is expired")
+@team_lie("that is expired", "targets/team expired at ")
 def _(draft, team):
     team.signed["expires"] = PAST
 
 
-@team_lie("of version 0")
+@team_lie("of version 0", TEAM_INVALID)
 def _(draft, team):
     team.signed["version"] = 0
 
 
-@team_lie("of type targets")
+@team_lie("of type targets", TEAM_INVALID + "expected type Targets, not targets")
 def _(draft, team):
     team.signed["_type"] = "targets"
 
 
-@team_lie("of the type of a delegation")
+@team_lie("of the type of a delegation", TEAM_INVALID + "expected type Targets, not Delegation")
 def _(draft, team):
     team.signed["_type"] = "Delegation"
 
 
-@team_lie("that delegates to its sibling")
+@team_lie("that delegates to its sibling", TEAM_INVALID)
 def _(draft, team):
     team.signed["delegations"] = {"keys": {TEAM.id: TEAM.entry}, "roles": [delegation(name="targets/other")]}
 
 
-@team_lie("that delegates with a threshold of 0")
+@team_lie("that delegates with a threshold of 0", TEAM_INVALID)
 def _(draft, team):
     roles = [delegation(name="targets/team/deep", threshold=0)]
     team.signed["delegations"] = {"keys": {TEAM.id: TEAM.entry}, "roles": roles}
 
 
-@lie("a delegation by one where two are needed", "ErrBadTargets", before=[NEW])
+@lie("a delegation by one where two are needed", "ErrBadTargets", TEAM_THRESHOLD, before=[NEW])
 def _(draft):
     draft.delegate("targets/team", [TEAM, tuf.key("second")], threshold=2).signers = [TEAM]
 
 
-@lie("a delegation by the key that targets took from it", "ErrBadTargets", before=[DELEGATED])
+@lie("a delegation by the key that targets took from it", "ErrBadTargets", TEAM_THRESHOLD, before=[DELEGATED])
 def _(draft):
     draft.set_keys("targets/team", [tuf.key("next team")])
     draft["targets/team"].signers = [TEAM]
 
 
-@lie("a delegation that targets drop in the same upload", "ErrBadTargets", before=[DELEGATED])
+@lie("a delegation that targets drop in the same upload", "ErrBadTargets", UNDECLARED, before=[DELEGATED])
 def _(draft):
     team = draft.parts("targets/team")
     draft["targets"].signed["delegations"] = {"keys": {}, "roles": []}
@@ -430,6 +440,10 @@ def _(draft):
 
 
 # Snapshots of the client
+
+
+SNAPSHOT_THRESHOLD = "valid signatures did not meet threshold for snapshot"
+SNAPSHOT_INVALID = "snapshot type metadata invalid: "
 
 
 def snapshot_lie(name, message="", before=(CLIENT_SNAPSHOT,)):
@@ -446,76 +460,76 @@ def snapshot_parts(draft, change):
     return list(parts.items())
 
 
-@snapshot_lie("by a stranger")
+@snapshot_lie("by a stranger", SNAPSHOT_THRESHOLD)
 def _(draft):
     draft["snapshot"].signers = [tuf.key("a stranger")]
 
 
-@snapshot_lie("by a stranger where the server has the key", before=[PUBLISHED])
+@snapshot_lie("by a stranger where the server has the key", SNAPSHOT_THRESHOLD, before=[PUBLISHED])
 def _(draft):
     draft["snapshot"].signers = [tuf.key("a stranger")]
     draft.bump("snapshot")
 
 
-@lie("a snapshot by nobody", "ErrBadSnapshot", before=[CLIENT_SNAPSHOT])
+@lie("a snapshot by nobody", "ErrBadSnapshot", "tuf: data has no signatures", before=[CLIENT_SNAPSHOT])
 def _(draft):
     draft["snapshot"].signers = []
     return ["root", "targets", "snapshot"]
 
 
-@snapshot_lie("that was changed after it was signed")
+@snapshot_lie("that was changed after it was signed", SNAPSHOT_THRESHOLD)
 def _(draft):
     draft["snapshot"].on_bytes.append(lambda data: data.replace(b'"expires":"2', b'"expires":"3'))
 
 
-@snapshot_lie("that is expired")
+@snapshot_lie("that is expired", "snapshot expired at ")
 def _(draft):
     draft["snapshot"].signed["expires"] = PAST
 
 
-@snapshot_lie("of version 0")
+@snapshot_lie("of version 0", SNAPSHOT_INVALID)
 def _(draft):
     draft["snapshot"].signed["version"] = 0
 
 
-@snapshot_lie("of type snapshot")
+@snapshot_lie("of type snapshot", SNAPSHOT_INVALID + "expected type Snapshot, not snapshot")
 def _(draft):
     draft["snapshot"].signed["_type"] = "snapshot"
 
 
 for role_ in ("root", "targets"):
 
-    @snapshot_lie(f"without {role_}")
+    @snapshot_lie(f"without {role_}", SNAPSHOT_INVALID)
     def _(draft, role=role_):
         return snapshot_parts(draft, lambda signed: signed["meta"].pop(role))
 
-    @snapshot_lie(f"without the SHA-256 of {role_}")
+    @snapshot_lie(f"without the SHA-256 of {role_}", SNAPSHOT_INVALID)
     def _(draft, role=role_):
         return snapshot_parts(draft, lambda signed: signed["meta"][role]["hashes"].pop("sha256"))
 
-    @snapshot_lie(f"with another SHA-256 of {role_}")
+    @snapshot_lie(f"with another SHA-256 of {role_}", f"sha256 checksum for {role_} did not match: expected 00")
     def _(draft, role=role_):
         return snapshot_parts(draft, lambda signed: signed["meta"][role]["hashes"].update(sha256=tuf.b64(bytes(32))))
 
-    @snapshot_lie(f"with another SHA-512 of {role_}")
+    @snapshot_lie(f"with another SHA-512 of {role_}", f"sha512 checksum for {role_} did not match: expected 00")
     def _(draft, role=role_):
         return snapshot_parts(draft, lambda signed: signed["meta"][role]["hashes"].update(sha512=tuf.b64(bytes(64))))
 
 
-@snapshot_lie("of the targets before")
+@snapshot_lie("of the targets before", "sha256 checksum for targets did not match")
 def _(draft):
-    now = draft.parts("targets", "snapshot")
-    return [*draft.bump("targets").parts("targets"), now[1]]
+    (now,) = draft.parts("snapshot")
+    return [*draft.bump("targets").parts("root", "targets"), now]
 
 
-@snapshot_lie("of the root before")
+@snapshot_lie("of the root before", "sha256 checksum for root did not match")
 def _(draft):
     now = draft.parts("snapshot")
     draft["root"].signed["expires"] = tuf.rfc3339(tuf.NOW + 999 * DAY)
     return [*draft.parts("root", "targets"), *now]
 
 
-@snapshot_lie("with another hash of a delegation")
+@snapshot_lie("with another hash of a delegation", "sha256 checksum for targets/team did not match: expected 00")
 def _(draft):
     draft.delegate("targets/team", [TEAM])
     return snapshot_parts(
@@ -618,7 +632,7 @@ def test_it_is_refused_and_nothing_is_stored(site, name, before):
     # Some publish something true first.
     sent = lie.tell(draft)
     parts = sent if sent and isinstance(sent[0], tuple) else draft.parts(*(sent or ()))
-    roles = {role for role, _ in parts if role and role.startswith("targets/") }
+    roles = {role for role, _ in parts if role and role.startswith("targets/")}
     stored = site.state(draft.gun, roles)
     answer = site.upload(draft.gun, parts)
     code, message = lie.code, lie.message
