@@ -18,6 +18,7 @@ from pathlib import Path
 from lab import Notary, NotaryServer, run
 from lab.notary import ENVIRONMENT
 import publishing
+from table import Row, say
 from uploads import publish_tags
 
 ROOT = Path(__file__).parents[2]
@@ -128,21 +129,6 @@ class Lab:
         ]  # fmt: skip
 
 
-@dataclass
-class Row:
-    what: str
-    figure: float
-    relation: str  # ">=" or "<"
-    goal: float
-    detail: str
-
-    def __str__(self):
-        met = self.figure >= self.goal if self.relation == ">=" else self.figure < self.goal
-        figure = f"{self.figure:,.0f}" if self.figure >= 1000 else f"{self.figure:,.1f}"
-        mark = "" if met else "MISSED"
-        return f"{self.what:62} {figure:>10} {self.relation:>2} {self.goal:<8,} {mark:7} {self.detail}"
-
-
 def print_table(rows):
     print(f"\n{'':62} {'measured':>10}    {'goal':16} medians")
     print(*rows, sep="\n")
@@ -150,10 +136,6 @@ def print_table(rows):
 
 def median(costs) -> Cost:
     return Cost(statistics.median(cost.cpu for cost in costs), statistics.median(cost.memory for cost in costs))
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 main()

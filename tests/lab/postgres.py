@@ -52,10 +52,11 @@ class Postgres(Daemon):
     kernel then. Nothing here cuts the power.
     """
 
-    def __init__(self):
+    def __init__(self, fsync="off"):
         # Not below pytest's directories, which nobody else can enter: as root it must not run.
         super().__init__(Path(tempfile.mkdtemp(prefix="postgres-")))
         self.data = self.directory / "data"
+        self.fsync = fsync
         self._numbers = itertools.count(1)
         if os.geteuid() == 0:
             self.user = "nobody"
@@ -73,7 +74,7 @@ class Postgres(Daemon):
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
-            "fsync": "off",
+            "fsync": self.fsync,
             "max_connections": "200",
         }
         return [_program("postgres"), "-D", self.data, *(f"--{name}={value}" for name, value in settings.items())]
