@@ -47,17 +47,27 @@ def site(request, tmp_path_factory):
         yield site
 
 
+@pytest.fixture(scope="session", params=PROGRAMS)
+def program_for_session(request, tmp_path_factory):
+    """`program_for_session(section={…})`: each program, in memory, with other settings, for many tests."""
+    yield from starting(request.param, lambda: tmp_path_factory.mktemp("site"))
+
+
 @pytest.fixture(params=PROGRAMS)
 def start(request, fresh_directory):
     """`start(section={…})`: a server of its own for a test, in memory, with other settings."""
-    need(is_here(request.param), request.param)
+    yield from starting(request.param, fresh_directory)
+
+
+def starting(program, new_directory):
+    need(is_here(program), program)
     started = []
 
-    def start(directory=None, **settings) -> Site:
-        server = PROGRAMS[request.param](directory or fresh_directory(), **settings)
+    def start(**settings) -> Site:
+        server = PROGRAMS[program](new_directory(), **settings)
         server.start()
         started.append(server)
-        return Site(server, reference=request.param == "notary-server")
+        return Site(server, reference=program == "notary-server")
 
     yield start
     for server in started:
