@@ -49,14 +49,14 @@ pub(crate) struct Service {
 }
 
 /// What the service is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) snapshot_lifetime: Duration,
     pub(crate) timestamp_lifetime: Duration,
     pub(crate) read_only: bool,
     pub(crate) keep_versions: Option<usize>,
     /// What time it is; tests move it.
-    pub(crate) clock: fn() -> SystemTime,
+    pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 /// The newest timestamp and the snapshot that it names.
@@ -301,10 +301,9 @@ impl Service {
             // Nothing that is not right gets a new timestamp.
             let file = head.snapshot_file.bytes.clone();
             let check = Check { gun, role: role::SNAPSHOT, now };
-            let checked = check.read(file.clone(), "Snapshot").and_then(|envelope| {
-                let keys = root.root().role(role::SNAPSHOT);
-                keys.map_or(Ok(()), |keys| check.signatures(&envelope, keys))
-            });
+            let keys = keys_of(role::SNAPSHOT)?;
+            let checked =
+                check.read(file.clone(), "Snapshot").and_then(|envelope| check.signatures(&envelope, keys));
             checked.map_err(|error| cannot_renew(gun, &error))?;
             file
         };

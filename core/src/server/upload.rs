@@ -1,6 +1,6 @@
 //! What a client sends: files under the names of their roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,6 +11,9 @@ use crate::metadata::{parse_time, role};
 
 /// Largest version that databases of Notary's have room for.
 pub(super) const MAX_VERSION: i64 = i32::MAX as i64;
+
+/// Most files in one upload: clients do not read more delegations.
+const MOST_FILES: usize = crate::trust::MAX_DELEGATIONS + 3;
 
 /// The files of one upload, by role.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +51,9 @@ impl Upload {
             }
             let version = outline(&bytes).ok_or(Refusal::MalformedJson)?;
             files.insert(name.to_owned(), (version, bytes));
+            if files.len() > MOST_FILES {
+                return Err(Refusal::TooLarge);
+            }
         }
         // The server makes the timestamp itself, whatever is sent.
         files.remove(role::TIMESTAMP);
@@ -76,17 +82,13 @@ impl Upload {
     }
 
     /// Roles above the uploaded delegations that were not uploaded themselves.
-    pub(super) fn missing_ancestors(&self) -> Vec<&str> {
-        let mut missing: Vec<&str> = Vec::new();
-        for (name, _) in self.targets() {
-            let ancestors = std::iter::successors(role::parent(name), |name| role::parent(name));
-            for ancestor in ancestors {
-                if !self.files.contains_key(ancestor) && !missing.contains(&ancestor) {
-                    missing.push(ancestor);
-                }
-            }
-        }
-        missing
+    pub(super) fn missing_ancestors(&self) -> BTreeSet<&str> {
+        self.files
+            .keys()
+            .filter(|name| role::is_delegation(name))
+            .flat_map(|name| std::iter::successors(role::parent(name), |name| role::parent(name)))
+            .filter(|ancestor| !self.files.contains_key(*ancestor))
+            .collect()
     }
 
     /// Size of all files in bytes.
@@ -156,8 +158,7 @@ mod tests {
         let upload = read(&[("targets/a/b/c", "{}"), ("targets/z", "{}"), ("targets/a", "{}")]).unwrap();
         let order: Vec<_> = upload.targets().into_iter().map(|(name, _)| name).collect();
         assert_eq!(order, ["targets/a", "targets/z", "targets/a/b/c"]);
-        let mut missing = upload.missing_ancestors();
-        missing.sort_unstable();
+        let missing: Vec<_> = upload.missing_ancestors().into_iter().collect();
         assert_eq!(missing, ["targets", "targets/a/b"]);
     }
 }
