@@ -149,6 +149,23 @@ impl Token {
         self.run(|session| self.key(session, Kind::EC, object_id.clone(), label.to_owned())).map(Arc::new)
     }
 
+    /// Whether the token answers, and we are logged in.
+    #[cfg(feature = "server")]
+    pub(crate) fn check(&self) -> Result<()> {
+        self.run(|_| Ok(()))
+    }
+
+    /// The key on an elliptic curve that has this `CKA_ID`.
+    #[cfg(feature = "server")]
+    pub(crate) fn on_curve(&self, object_id: &[u8]) -> Result<Arc<TokenKey>> {
+        self.run(|session| {
+            let private = only(session, ObjectClass::PRIVATE_KEY, Kind::EC, object_id)?;
+            let (object_id, label) = name(session, private)?;
+            self.key(session, Kind::EC, object_id, label)
+        })
+        .map(Arc::new)
+    }
+
     /// The key with this `CKA_ID`.
     fn key(
         &self,
@@ -179,6 +196,12 @@ impl TokenKey {
     /// The ID of its public key.
     pub fn id(&self) -> &KeyId {
         self.public.id()
+    }
+
+    /// Its `CKA_ID`.
+    #[cfg(feature = "server")]
+    pub(crate) fn object_id(&self) -> &[u8] {
+        &self.object_id
     }
 
     /// Its label on the token.

@@ -56,7 +56,7 @@ impl PrivateKey {
     }
 
     /// Reads SEC1, of this curve or the one that it names itself.
-    pub(super) fn from_sec1(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<Self, KeyFileFault> {
+    pub(crate) fn from_sec1(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<Self, KeyFileFault> {
         let malformed = |_| KeyFileFault::Malformed("not a key of its curve in SEC1".into());
         let key = sec1::EcPrivateKey::from_der(der).map_err(malformed)?;
         let named = key.parameters.and_then(sec1::EcParameters::named_curve);
@@ -73,7 +73,7 @@ impl PrivateKey {
     }
 
     /// Reads Notary's form of Ed25519: public key, seed, public key.
-    pub(super) fn from_ed25519(bytes: &[u8]) -> Result<Self, KeyFileFault> {
+    pub(crate) fn from_ed25519(bytes: &[u8]) -> Result<Self, KeyFileFault> {
         let malformed = || KeyFileFault::Malformed("not an Ed25519 key as Notary writes it".into());
         let (public, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
         let (seed, again) = rest.split_first_chunk().ok_or_else(malformed)?;
@@ -83,6 +83,15 @@ impl PrivateKey {
             return Err(malformed());
         }
         Self::new(Secret::Ed25519(key))
+    }
+
+    /// What [`from_ed25519`](Self::from_ed25519) reads, of a key that is one.
+    #[cfg(feature = "server")]
+    pub(crate) fn to_ed25519(&self) -> Option<Zeroizing<Vec<u8>>> {
+        match &self.secret {
+            Secret::Ed25519(key) => Some(ed25519_form(key)),
+            _ => None,
+        }
     }
 
     /// Reads PKCS#1.
@@ -158,6 +167,16 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({})", self.id())
     }
+}
+
+/// Notary's form of Ed25519: public key, seed, public key.
+pub(super) fn ed25519_form(key: &ed25519_dalek::SigningKey) -> Zeroizing<Vec<u8>> {
+    let public = key.verifying_key();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(96));
+    for part in [public.as_bytes(), key.as_bytes(), public.as_bytes()] {
+        bytes.extend_from_slice(part);
+    }
+    bytes
 }
 
 fn internal(error: impl fmt::Display) -> Error {

@@ -21,7 +21,7 @@ mod registry;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 mod trust_server;
 mod url;
 

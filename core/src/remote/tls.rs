@@ -31,7 +31,7 @@ impl SystemRoots {
 }
 
 /// The authorities in a PEM file; each must be usable.
-pub(super) fn authorities(file: &Path) -> Result<Vec<Certificate<'static>>> {
+pub(crate) fn authorities(file: &Path) -> Result<Vec<Certificate<'static>>> {
     let ders = certificates(file)?;
     for der in &ders {
         RootCertStore::empty()
@@ -42,7 +42,7 @@ pub(super) fn authorities(file: &Path) -> Result<Vec<Certificate<'static>>> {
 }
 
 /// A certificate with its chain, and its key.
-pub(super) fn client_certificate(certificate: &Path, key: &Path) -> Result<ClientCert> {
+pub(crate) fn client_certificate(certificate: &Path, key: &Path) -> Result<ClientCert> {
     let chain = certificates(certificate)?;
     let pem = fs::read(key).map_err(|error| unusable(key, &error.to_string()))?;
     let private = PrivateKeyDer::from_pem_slice(&pem)
@@ -63,7 +63,7 @@ pub(super) fn config(authorities: Vec<Certificate<'static>>, client: Option<Clie
     TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(authorities))).client_cert(client).build()
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let pem = fs::read(file).map_err(|error| unusable(file, &error.to_string()))?;
     let ders = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()

@@ -110,7 +110,7 @@ pub enum KeysConfig {
 }
 
 /// Passphrases by alias; each key is encrypted with one of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Passphrases {
     /// The one for new keys; empty: a passphrase of its own is made, for memory
     /// in memory, for SQLite in a file `<database>.passphrase` with mode 0600.

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::KeyFileFault;
 use super::cipher::{self, Cipher};
-use crate::crypto::private_key::{PrivateKey, Secret};
+use crate::crypto::private_key::{PrivateKey, Secret, ed25519_form};
 
 /// What Notary calls Ed25519. It is not the identifier of RFC 8410.
 const NOTARY_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.15.1");
@@ -66,14 +66,7 @@ pub(super) fn write(key: &PrivateKey) -> der::Result<Zeroizing<Vec<u8>>> {
         Secret::P256(key) => ec(&SECP_256_R_1, p256::SecretKey::from(key).to_sec1_der()?),
         Secret::P384(key) => ec(&SECP_384_R_1, p384::SecretKey::from(key).to_sec1_der()?),
         Secret::P521(key) => ec(&SECP_521_R_1, p521::SecretKey::from(key).to_sec1_der()?),
-        Secret::Ed25519(key) => {
-            let public = key.verifying_key();
-            let mut bytes = Zeroizing::new(Vec::with_capacity(96));
-            for part in [public.as_bytes(), key.as_bytes(), public.as_bytes()] {
-                bytes.extend_from_slice(part);
-            }
-            other(NOTARY_ED25519, &bytes)
-        }
+        Secret::Ed25519(key) => other(NOTARY_ED25519, &ed25519_form(key)),
         #[cfg(feature = "ring")]
         Secret::Rsa(pkcs1) => other(RSA_ENCRYPTION, pkcs1),
     };

@@ -1,15 +1,26 @@
 //! The server's own keys: who signs snapshots and timestamps.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use super::config::{KeysConfig, StorageConfig};
+use super::storage::{KeyRecord, Storage, StorageError};
 use crate::crypto::PublicKey;
 use crate::metadata::{RoleKeys, Signature};
 
+mod cache;
 mod jwe;
 mod local;
+mod passphrase_file;
+mod passphrases;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod remote;
 
 pub(crate) use local::LocalKeys;
+#[cfg(feature = "pkcs11")]
+pub(crate) use pkcs11::TokenKeys;
 pub(crate) use remote::RemoteSigner;
 
 /// Why a key service gave no answer.
@@ -46,4 +57,46 @@ pub(crate) trait Keys: Send + Sync {
 
     /// Name of its health check, if it has one.
     fn health_name(&self) -> Option<&'static str>;
+}
+
+/// The keys that a server was told to use, over its storage.
+///
+/// # Errors
+/// [`crate::Error::InvalidConfiguration`] says what is missing or wrong;
+/// [`crate::Error::StoreError`] is about the file of a passphrase.
+pub(crate) async fn open(
+    config: &KeysConfig,
+    storage: &Arc<dyn Storage>,
+    storage_config: &StorageConfig,
+) -> crate::Result<Arc<dyn Keys>> {
+    Ok(match config {
+        KeysConfig::Local(passphrases) => {
+            Arc::new(LocalKeys::open(storage, storage_config, passphrases).await?)
+        }
+        KeysConfig::Remote(signer) => Arc::new(RemoteSigner::open(signer)?),
+        #[cfg(feature = "pkcs11")]
+        KeysConfig::Pkcs11 { module, token, pin } => {
+            Arc::new(TokenKeys::open(storage, module, token, pin).await?)
+        }
+    })
+}
+
+/// Before the `CKA_ID` of a key that is not in the storage but in a token.
+const IN_TOKEN: &str = "pkcs11:";
+
+fn is_elsewhere(record: &KeyRecord) -> bool {
+    record.secret.starts_with(IN_TOKEN)
+}
+
+impl From<StorageError> for KeysError {
+    fn from(error: StorageError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// At the start of a server.
+impl From<KeysError> for crate::Error {
+    fn from(KeysError::Unavailable(reason): KeysError) -> Self {
+        Self::InvalidConfiguration { what: "keys of the server".into(), reason }
+    }
 }
