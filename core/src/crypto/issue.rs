@@ -1,17 +1,18 @@
-//! Certificates of root keys.
+//! Certificates that are made here: of root keys, and of our own TLS server.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use x509_cert::Version;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::der::asn1::{Any, BitString, ContextSpecific, PrintableString, SetOfVec, Utf8StringRef};
+use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::der::oid::db::rfc5280::ID_KP_CODE_SIGNING;
 use x509_cert::der::oid::db::rfc5912::{ECDSA_WITH_SHA_256, ID_RSASSA_PSS};
 use x509_cert::der::pem::{self, LineEnding};
 use x509_cert::der::{self, DateTime, Decode, Encode, TagMode, TagNumber};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
 use x509_cert::name::RdnSequence;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierOwned;
@@ -22,6 +23,12 @@ use super::key::{KeyType, PublicKey};
 use super::random::random;
 use super::signer::{Signer, der_from_fixed, sign_checked};
 use crate::error::{Error, Result, excerpt};
+
+#[cfg(feature = "server")]
+mod server;
+
+#[cfg(feature = "server")]
+pub(crate) use server::issue_server_certificate;
 
 /// A certificate for a root key as Notary makes it: self-signed, with the GUN as
 /// common name. The key is of type `ecdsa-x509` or `rsa-x509`.
@@ -50,7 +57,7 @@ pub fn issue_root_certificate(
     let validity =
         validity(now, valid).ok_or_else(|| invalid("it would be valid before 1970 or after 9999"))?;
 
-    let pem = self_signed(gun, signer, validity)?;
+    let pem = self_signed(gun, signer, validity, vec![ID_KP_CODE_SIGNING], None)?;
     let key = PublicKey::new(key_type, pem.into_bytes());
     // By the rules that every client applies when it reads this root.
     let bundle = CertificateBundle::of_root_key(&key).map_err(|fault| invalid(&fault.to_string()))?;
@@ -65,15 +72,21 @@ fn validity(now: SystemTime, valid: Duration) -> Option<Validity> {
 }
 
 /// PEM of the certificate.
-fn self_signed(gun: &str, signer: &dyn Signer, validity: Validity) -> Result<String> {
-    let internal = |error: der::Error| Error::Internal { reason: format!("root certificate: {error}") };
+fn self_signed(
+    name: &str,
+    signer: &dyn Signer,
+    validity: Validity,
+    purpose: Vec<ObjectIdentifier>,
+    names: Option<SubjectAltName>,
+) -> Result<String> {
+    let internal = |error: der::Error| Error::Internal { reason: format!("certificate: {error}") };
     let key = signer.public_key();
     let algorithm = signature_algorithm(key.key_type()).map_err(internal)?;
-    let content = content(gun, key, validity, &algorithm, random()?).map_err(internal)?;
+    let content = content(name, key, validity, &algorithm, random()?, purpose, names).map_err(internal)?;
     let (_, signature) = sign_checked(signer, &content)?;
     let signature = match key.subject_key() {
         Some(key) if key.rsa_bits().is_none() => der_from_fixed(&key, &signature)
-            .map_err(|error| Error::Internal { reason: format!("root certificate: {error}") })?,
+            .map_err(|error| Error::Internal { reason: format!("certificate: {error}") })?,
         _ => signature,
     };
     let assemble = || {
@@ -86,19 +99,24 @@ fn self_signed(gun: &str, signer: &dyn Signer, validity: Validity) -> Result<Str
 
 /// What is signed: TBSCertificate with Notary's fields, in Go's order.
 fn content(
-    gun: &str,
+    name: &str,
     key: &PublicKey,
     validity: Validity,
     algorithm: &AlgorithmIdentifierOwned,
     serial: [u8; 16],
+    purpose: Vec<ObjectIdentifier>,
+    names: Option<SubjectAltName>,
 ) -> der::Result<Vec<u8>> {
-    let name = Any::encode_from(&common_name(gun)?)?;
+    let name = Any::encode_from(&common_name(name)?)?;
     let usage = KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment;
-    let extensions = vec![
+    let mut extensions = vec![
         extension(&KeyUsage(usage), true)?,
-        extension(&ExtendedKeyUsage(vec![ID_KP_CODE_SIGNING]), false)?,
+        extension(&ExtendedKeyUsage(purpose), false)?,
         extension(&BasicConstraints { ca: false, path_len_constraint: None }, true)?,
     ];
+    if let Some(names) = names {
+        extensions.push(extension(&names, false)?);
+    }
     vec![
         Any::encode_from(&explicit(0, Version::V3))?,
         Any::encode_from(&SerialNumber::<x509_cert::certificate::Rfc5280>::new(&serial)?)?,
@@ -198,7 +216,9 @@ mod tests {
         padded[16 - serial.len()..].copy_from_slice(serial);
         let key = PublicKey::new(KeyType::Ecdsa, fields.subject_public_key_info().to_der().unwrap());
         let algorithm = signature_algorithm(&KeyType::Ecdsa).unwrap();
-        let ours = content(&gun, &key, *fields.validity(), &algorithm, padded).unwrap();
+        let ours =
+            content(&gun, &key, *fields.validity(), &algorithm, padded, vec![ID_KP_CODE_SIGNING], None)
+                .unwrap();
         assert_eq!(ours, fields.to_der().unwrap());
         assert_eq!(certificate.signature_algorithm(), &algorithm);
     }

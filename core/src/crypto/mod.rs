@@ -25,6 +25,8 @@ pub use bundle::{CertificateBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, T
 pub use certificate::CertificateFault;
 pub(crate) use digest::{sha256, sha512};
 pub use issue::issue_root_certificate;
+#[cfg(feature = "server")]
+pub(crate) use issue::issue_server_certificate;
 pub use key::{KeyId, KeyType, PublicKey};
 pub use key_file::{KeyFile, KeyFileFault};
 pub use private_key::PrivateKey;

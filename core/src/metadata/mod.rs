@@ -24,6 +24,8 @@ pub(crate) use snapshot::hex;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{DelegatedRole, Target, Targets};
 pub(crate) use time::{format as format_time, parse as parse_time};
+#[cfg(feature = "server")]
+pub(crate) use write::escape_into;
 pub use write::write_file;
 pub(crate) use write::{Object, write_key, write_signature};
 

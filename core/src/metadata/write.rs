@@ -38,7 +38,7 @@ pub(crate) fn write_signature(signature: &Signature, out: &mut Vec<u8>) {
 
 /// Copies canonical JSON as Go's encoder embeds it: `<`, `>`, `&` and the two
 /// line separators U+2028 and U+2029 escaped.
-fn escape_into(canonical: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn escape_into(canonical: &[u8], out: &mut Vec<u8>) {
     let mut rest = canonical;
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
         let (plain, special) = rest.split_at(at);
