@@ -6,20 +6,48 @@
 //! stored that was judged against something older.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::StorageConfig;
 use crate::crypto::sha256;
 
 mod memory;
 mod postgres;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod test_database;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use memory::Memory;
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
+
+/// Opens the storage that is configured. Read-only changes nothing, not even
+/// an old schema.
+pub(crate) async fn open(config: &StorageConfig, read_only: bool) -> crate::Result<Arc<dyn Storage>> {
+    Ok(match config {
+        StorageConfig::Memory => Arc::new(Memory::default()),
+        StorageConfig::Sqlite { path } => Arc::new(Sqlite::open(path, read_only)?),
+        StorageConfig::Postgres { url, max_connections } => {
+            Arc::new(Postgres::open(url, *max_connections, read_only).await?)
+        }
+    })
+}
+
+/// [`open`], but also a database whose Notary repositories were not taken over yet.
+pub(crate) async fn open_for_takeover(config: &StorageConfig) -> crate::Result<Arc<dyn Storage>> {
+    match config {
+        StorageConfig::Postgres { url, max_connections } => {
+            Ok(Arc::new(Postgres::open_beside_notary(url, *max_connections).await?))
+        }
+        other => open(other, false).await,
+    }
+}
 
 /// One version of the file of one role, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +95,33 @@ pub(crate) struct Commit<'a> {
     pub(crate) used_keys: &'a [String],
 }
 
+impl Commit<'_> {
+    fn timestamp(&self) -> Result<&NewFile> {
+        let timestamp = self.files.iter().find(|file| file.role == TIMESTAMP);
+        timestamp.ok_or_else(|| StorageError::Unavailable("a change without a timestamp".to_owned()))
+    }
+
+    /// The checks of [`Storage::commit`], given the newest timestamp and the
+    /// highest version of each role.
+    fn check(
+        &self,
+        timestamp: Option<Base>,
+        mut highest: impl FnMut(&str) -> Result<Option<i64>>,
+    ) -> Result<()> {
+        if timestamp != self.base {
+            return Err(StorageError::Conflict);
+        }
+        for (i, file) in self.files.iter().enumerate() {
+            let twice =
+                self.files.iter().skip(i + 1).any(|f| f.role == file.role && f.version == file.version);
+            if twice || highest(&file.role)?.is_some_and(|version| version >= file.version) {
+                return Err(StorageError::NotNewer { role: file.role.clone(), version: file.version });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Why something could not be kept or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StorageError {
@@ -75,10 +130,7 @@ pub(crate) enum StorageError {
     Conflict,
     /// This role has this version or a newer one already.
     #[error("version {version} of {role} is not newer than what is stored")]
-    NotNewer {
-        role: String,
-        version: i64,
-    },
+    NotNewer { role: String, version: i64 },
     /// No answer: out of reach, full, damaged. Nothing was stored, or it is
     /// unknown whether it was.
     #[error("storage: {0}")]
@@ -97,7 +149,7 @@ pub(crate) struct Change {
     pub(crate) kind: ChangeKind,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChangeKind {
     /// A new timestamp with this version and SHA-256.
     Update {
@@ -166,8 +218,8 @@ pub(crate) trait Storage: Send + Sync {
     async fn repositories(&self, after: &str, count: usize) -> Result<Vec<String>>;
 
     /// Of each role, keeps the newest `keep` versions and those that are listed
-    /// (role and SHA-256); removes the rest. Nothing if the newest timestamp is not the base.
-    /// Gives how many files went.
+    /// (role and SHA-256), of the root all; removes the rest. Nothing if the
+    /// newest timestamp is not the base. Gives how many files went.
     async fn prune(&self, gun: &str, base: Base, keep: usize, live: &[(String, [u8; 32])]) -> Result<u64>;
 
     /// Keeps a new key, unless a key of the same repository, role and algorithm
@@ -208,6 +260,9 @@ pub(crate) trait Storage: Send + Sync {
 /// Part of another server's data.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ImportBatch {
+    /// A repository whose files go first, without a word in the feed: the other
+    /// server deleted it.
+    pub(crate) forget: Option<String>,
     pub(crate) files: Vec<(String, StoredFile)>,
     /// With the IDs that they had; later changes get higher ones.
     pub(crate) changes: Vec<Change>,
@@ -220,4 +275,71 @@ pub(crate) struct Imported {
     pub(crate) files: u64,
     pub(crate) changes: u64,
     pub(crate) keys: u64,
+}
+
+const TIMESTAMP: &str = "timestamp";
+
+/// What [`Storage::prune`] keeps. To be asked about every file of a
+/// repository, role by role, the highest version first.
+struct Keeper<'a> {
+    keep: usize,
+    live: &'a [(String, [u8; 32])],
+    role: String,
+    seen: usize,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(keep: usize, live: &'a [(String, [u8; 32])]) -> Self {
+        Self { keep, live, role: String::new(), seen: 0 }
+    }
+
+    fn keeps(&mut self, role: &str, sha256: &[u8; 32]) -> bool {
+        if self.role != role {
+            role.clone_into(&mut self.role);
+            self.seen = 0;
+        }
+        self.seen += 1;
+        // Clients that were away for long go from their root to the newest, version by version.
+        role == "root" || self.seen <= self.keep || self.live.iter().any(|(r, s)| r == role && s == sha256)
+    }
+}
+
+/// Nanoseconds since 1970, as databases keep a time; from 1677 to 2262.
+fn to_nanos(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
+fn from_nanos(nanos: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanos.unsigned_abs());
+    let time = if nanos < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    };
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+impl ChangeKind {
+    /// As databases keep it: version and SHA-256 of the timestamp, or neither.
+    fn columns(&self) -> (Option<i64>, Option<[u8; 32]>) {
+        match *self {
+            Self::Update { version, sha256 } => (Some(version), Some(sha256)),
+            Self::Deletion => (None, None),
+        }
+    }
+
+    fn from_columns(version: Option<i64>, sha256: Option<[u8; 32]>) -> Self {
+        match (version, sha256) {
+            (Some(version), Some(sha256)) => Self::Update { version, sha256 },
+            _ => Self::Deletion,
+        }
+    }
+}
+
+/// `LIMIT` of a statement.
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
