@@ -10,8 +10,12 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTEST_ARGS ?=
 
+# What the tests cover beyond the default features.
+FEATURES := tagtrust/pkcs11,tagtrust/server,tagtrust/mysql
+
 # Where `make install` puts things; DESTDIR is for packagers.
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
@@ -31,17 +35,17 @@ setup: ## Install what the demo and the tests need, or say what is missing
 # load: dependencies are compiled once and the Rust, C and Python tests share them.
 .PHONY: build
 build: setup
-	cargo build --locked -p tagtrust --examples
+	cargo build --locked -p tagtrust --features $(FEATURES) --bins --examples
 	cargo build --locked -p tagtrust-ffi
 	maturin develop --locked --quiet -m python/Cargo.toml
 
 .PHONY: demo
-demo: build ## Sign with the real notary, then verify from Python and C
+demo: build ## Sign with the real notary on our own server, then verify from Python and C
 	@python tests/demo.py
 
 .PHONY: test
 test: setup ## Run all tests: Rust, C, Python, and against the real programs
-	cargo test --locked --workspace --features tagtrust/pkcs11 --quiet
+	cargo test --locked --workspace --features $(FEATURES) --quiet
 	$(MAKE) --no-print-directory build
 	python -m pytest tests $(PYTEST_ARGS)
 
@@ -63,10 +67,12 @@ wheel: setup ## Build the Python wheel into target/wheels
 	maturin build --locked --release -m python/Cargo.toml --out $(TARGET)/wheels
 
 .PHONY: install
-install: ## Install the C library, header and pkg-config file below PREFIX
+install: ## Install the server, the C library, its header and pkg-config file below PREFIX
+	cargo build --locked --release -p tagtrust --features pkcs11,mysql --bin tagtrust-server
 	cargo rustc --locked --release -p tagtrust-ffi --crate-type cdylib -- -C link-arg=-Wl,-soname,$(SONAME)
 	cargo rustc --locked --release -p tagtrust-ffi --crate-type staticlib
-	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	install -m 755 $(TARGET)/release/tagtrust-server $(DESTDIR)$(BINDIR)/
 	install -m 755 $(TARGET)/release/libtagtrust.so $(DESTDIR)$(LIBDIR)/libtagtrust.so.$(VERSION)
 	ln -sf libtagtrust.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtagtrust.so
@@ -80,9 +86,10 @@ install: ## Install the C library, header and pkg-config file below PREFIX
 .PHONY: lint
 lint: ## Check format, clippy, documentation and the build without features
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --features tagtrust/pkcs11 --all-targets -- -D warnings
+	cargo clippy --locked --workspace --features $(FEATURES) --all-targets -- -D warnings
 	cargo clippy --locked -p tagtrust --no-default-features -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --features tagtrust/pkcs11 --no-deps
+	cargo clippy --locked -p tagtrust-ffi --no-default-features -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --features $(FEATURES) --no-deps
 
 .PHONY: deny
 deny: ## Check licences, sources and advisories of the dependencies; needs cargo-deny

@@ -1,8 +1,9 @@
 """The main job, once: which digest did the publisher sign? Asked from Python and C.
 And the other way round: signed from Python, and the real `notary` is asked.
 
-The first repository is signed with the real `notary`, and both are served by the
-real notary-server. Ends with status 1 if an answer is not what it has to be.
+The first repository is signed with the real `notary`, and both are served by
+tagtrust's own server, in this process. Ends with status 1 if an answer is not what
+it has to be.
 """
 
 import contextlib
@@ -13,18 +14,30 @@ from pathlib import Path
 import tagtrust
 
 from interop.verifiers import c_example, environment, options
-from lab import Notary, NotaryServer, Proxy, repositories, run
+from lab import Notary, Proxy, repositories, run
+from lab.server import TrustServer
 
 LIE = b"0" * 43 + b"="
+
+
+class EmbeddedServer(TrustServer):
+    """Ours, in this process."""
+
+    def start(self):
+        files = (self.certificate.cert_file, self.certificate.key_file)
+        self.embedded = tagtrust.Server(listen=self.address, tls=files).start()
+
+    def stop(self):
+        self.embedded.stop()
 
 
 def main():
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagtrust-demo-")))
-        server = stack.enter_context(NotaryServer(directory / "server"))
+        server = stack.enter_context(EmbeddedServer(directory / "server"))
         repository = repositories.notary_plain(server, directory / "publisher", "demo")
         image, (digest, _) = repository.gun, repository.tags["v1"]
-        print(f"notary-server answers at {server.url}; `notary` signed {image}:v1\n  as {digest}\n")
+        print(f"tagtrust's server answers at {server.url}; `notary` signed {image}:v1\n  as {digest}\n")
 
         ask("A signed tag", f"{image}:v1", server, directory, expected=f"{image}@{digest}")
         ask("A tag that nobody signed", f"{image}:v3", server, directory, expected=None)

@@ -1,17 +1,22 @@
-"""What the README and docs/publishing.md say is run as it stands there."""
+"""What the README, docs/publishing.md and docs/server.md say is run as it stands there."""
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from interop.verifiers import environment
-from lab import Notary, NotaryServer, repositories, run
+from interop.verifiers import BUILD, environment
+from lab import Notary, NotaryServer, Postgres, repositories, run
 from lab.notary import PASSPHRASE
 from lab.need import need
+from lab.process import clean_environment, free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -101,6 +106,54 @@ def test_the_commands_of_the_page_on_publishing_work_in_their_order(server, tmp_
     assert set(reader.list("registry.example/team/page", ["targets/team"])) == {"1.5"}
 
 
-def test_every_file_that_the_readme_links_exists():
-    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README):
-        assert (ROOT / link).exists(), link
+def test_the_server_of_the_python_block_serves_what_it_signs(tmp_path):
+    env = environment() | PASSPHRASES | {"DOCKER_CONFIG": str(tmp_path / "docker")}
+    done = run(sys.executable, "-c", block("python", "Run a trust server"), env=env, cwd=tmp_path)
+    assert done.stdout == f"registry.example/team/app@sha256:{'0' * 64}\n"
+    assert {"trust.db", "trust.pem"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def database():
+    need(Postgres.is_here(), "PostgreSQL")
+    with Postgres() as postgres:
+        yield postgres.database()
+
+
+def test_the_commands_of_the_page_on_servers_work_in_their_order(database, tmp_path):
+    for program in ("bash", "curl"):
+        need(bool(shutil.which(program)), program)
+    need((BUILD / "tagtrust-server").exists(), "tagtrust-server")
+    page = (ROOT / "docs/server.md").read_text()
+    # Of the page only what cannot be the same here.
+    page = page.replace("postgres://tagtrust:secret@db.example/tagtrust", database)
+    for port in ("4443", "4444"):
+        page = page.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free_port()}")
+    (config,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "server.json").write_text(config)
+    commands = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")]
+    script = "\n".join(["set -e", *(f"echo '$' {shlex.quote(command)}\n{command}" for command in commands)])
+    env = environment() | PASSPHRASES | {"DOCKER_CONFIG": str(tmp_path / "docker")}
+    env["PATH"] = f"{BUILD}:{WITH_COMMAND['PATH']}"
+    with open(tmp_path / "said", "w+") as said:
+        # A group of its own, because a command that fails leaves servers behind.
+        shell = subprocess.Popen(["bash", "-c", script], cwd=tmp_path, env=clean_environment(env), stdout=said,
+                                 stderr=said, start_new_session=True)  # fmt: skip
+        try:
+            status = shell.wait(timeout=120)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+    shown = (tmp_path / "said").read_text()
+    assert status == 0, shown
+    assert f"registry.example/team/app@sha256:4355" in shown
+    assert shown.count("$ ") >= len(commands) == 27, len(commands)
+    assert (tmp_path / "copy.db").stat().st_size and (tmp_path / "access.log").stat().st_size
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/publishing.md", "docs/server.md"])
+def test_every_file_that_a_page_links_exists(page):
+    page = ROOT / page
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link

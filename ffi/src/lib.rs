@@ -3,8 +3,8 @@
 //! Nothing but translation. Arguments are read and results handed out in
 //! [`boundary`], which holds nearly all of the unsafe code; the other modules
 //! are one for each object of the header, and for the client one for each of
-//! its uses: [`client`] verifies, [`publish`] publishes, [`keys`] keeps keys. What callers must keep to stands in
-//! the header's first comment (`cbindgen.toml`), and every `SAFETY` comment
+//! its uses: [`client`] verifies, [`publish`] publishes, [`keys`] keeps keys. What
+//! callers must keep to stands in the header's first comment (`cbindgen.toml`), and every `SAFETY` comment
 //! refers to it.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
@@ -19,6 +19,10 @@ pub mod inspection;
 pub mod keys;
 pub mod publication;
 pub mod publish;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod server_config;
 pub mod status;
 pub mod text;
 

@@ -19,7 +19,7 @@ fn the_header_is_that_of_the_sources() {
 
 fn generate(package: &Path) -> String {
     let mut config = cbindgen::Config::from_file(package.join("cbindgen.toml")).unwrap();
-    config.after_includes = Some(version_macros());
+    config.after_includes = Some(macros());
     let bindings = cbindgen::Builder::new().with_crate(package).with_config(config).generate().unwrap();
     let mut header = Vec::new();
     bindings.write(&mut header);
@@ -31,7 +31,7 @@ fn generate(package: &Path) -> String {
         .replace("_t * ", "_t *")
 }
 
-fn version_macros() -> String {
+fn macros() -> String {
     let numbers = [
         ("MAJOR", env!("CARGO_PKG_VERSION_MAJOR")),
         ("MINOR", env!("CARGO_PKG_VERSION_MINOR")),
@@ -41,5 +41,12 @@ fn version_macros() -> String {
     for (part, number) in numbers {
         macros += &format!("\n#define TAGTRUST_VERSION_{part} {number}");
     }
-    macros
+    macros + SERVER_MACRO
 }
+
+const SERVER_MACRO: &str = "
+
+/* For a library that was built without the feature `server`. */
+#ifndef TAGTRUST_NO_SERVER
+#define TAGTRUST_SERVER
+#endif";

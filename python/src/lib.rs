@@ -1,5 +1,5 @@
-//! The private extension module `tagtrust._tagtrust`: the core's client and its
-//! answers as Python classes. Exceptions and settings are written in Python.
+//! The private extension module `tagtrust._tagtrust`: the core's client, its
+//! answers and its server as Python classes. Exceptions and settings are written in Python.
 //!
 //! Whatever may read a file, ask a server or compute runs detached from the
 //! interpreter, so other Python threads go on meanwhile.
@@ -13,6 +13,7 @@ mod edit;
 mod errors;
 mod passphrase;
 mod publications;
+mod server;
 mod settings;
 mod signer;
 
@@ -32,6 +33,8 @@ mod _tagtrust {
     use super::publications::{
         Change, Delegation, Expiry, GeneratedKey, Key, Proposal, Publication, SignedFile,
     };
+    #[pymodule_export]
+    use super::server::Server;
     #[pymodule_export]
     use super::signer::CallbackSigner;
 

@@ -17,6 +17,8 @@ registry, with Docker's credentials, and shares Docker's trust directory.
 `Publication`, or raise a `TrustError` if it was not published. Private keys are those
 in Docker's trust directory, and a `CallbackSigner` for each that signs elsewhere.
 
+A `Server` is a trust server in this process: for tests, or for a small site.
+
 Log lines go to the logger `tagtrust`.
 """
 
@@ -42,7 +44,7 @@ from ._errors import (
     Unreachable,
     WrongPassphrase,
 )
-from ._settings import Pinning, Policy, Rule
+from ._settings import PasswordFile, Pinning, Policy, Rule, TokenAuth
 from ._tagtrust import (
     CallbackSigner,
     Change,
@@ -56,6 +58,7 @@ from ._tagtrust import (
     Key,
     Proposal,
     Publication,
+    Server,
     SignedFile,
     SignedTag,
     Signer,
@@ -82,6 +85,7 @@ __all__ = [
     "Key",
     "KeyNotFound",
     "NoTrustData",
+    "PasswordFile",
     "Pinning",
     "Policy",
     "PolicyViolation",
@@ -90,6 +94,7 @@ __all__ = [
     "RolledBack",
     "RootNotTrusted",
     "Rule",
+    "Server",
     "ServerRejected",
     "SignedFile",
     "SignedTag",
@@ -97,6 +102,7 @@ __all__ = [
     "StoreError",
     "TagNotSigned",
     "Tampered",
+    "TokenAuth",
     "TrustError",
     "Unauthorized",
     "Unreachable",

@@ -1,4 +1,4 @@
-"""What a caller wants beyond Docker's rules: pins and policies."""
+"""What a caller wants beyond Docker's rules: pins and policies. And who may use a server."""
 
 from __future__ import annotations
 
@@ -54,3 +54,29 @@ class Policy:
     lookup: str = "docker"
     #: What must hold besides.
     rules: Sequence[Rule] = ()
+
+
+@dataclass(frozen=True)
+class TokenAuth:
+    """Docker's token scheme: a `Server` takes the tokens that another server issues."""
+
+    #: URL of the token server.
+    realm: str
+    #: Name of this service in the tokens.
+    service: str
+    #: Who issues the tokens.
+    issuer: str
+    #: PEM file with the certificates under which tokens are signed.
+    root_certificates: str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class PasswordFile:
+    """Users and their passwords in a file, as `htpasswd -B` makes it, for a `Server`. All may do everything."""
+
+    #: The file; read again when it changes.
+    path: str | os.PathLike[str]
+    #: What a client that asks for the password calls it.
+    realm: str = "tagtrust"
+    #: Whether anyone may read without a password.
+    anonymous_pull: bool = False

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 from ._errors import TrustError
-from ._settings import Pinning, Policy
+from ._settings import PasswordFile, Pinning, Policy, TokenAuth
 
 __all__ = [
     "CallbackSigner",
@@ -20,6 +20,7 @@ __all__ = [
     "Key",
     "Proposal",
     "Publication",
+    "Server",
     "SignedFile",
     "SignedTag",
     "Signer",
@@ -264,6 +265,42 @@ class CallbackSigner:
     def __new__(cls, public_key: bytes, sign: Callable[[bytes], bytes]) -> CallbackSigner: ...
     @property
     def id(self) -> str: ...
+
+@final
+class Server:
+    def __new__(
+        cls,
+        *,
+        storage: str = "memory",
+        listen: str = "127.0.0.1:0",
+        tls: str
+        | tuple[str | os.PathLike[str], str | os.PathLike[str]]
+        | tuple[str | os.PathLike[str], str | os.PathLike[str], str | os.PathLike[str] | None]
+        | None = None,
+        auth: TokenAuth | PasswordFile | None = None,
+        gun_prefixes: Sequence[str] = (),
+        read_only: bool = False,
+        keep_versions: int | None = None,
+        passphrase: str | Mapping[str, str] | None = None,
+        snapshot_lifetime: datetime.timedelta | float | None = None,
+        timestamp_lifetime: datetime.timedelta | float | None = None,
+        ui: bool = True,
+        access_log: bool | str | os.PathLike[str] | None = None,
+    ) -> Server: ...
+    @staticmethod
+    def from_config(path: str | os.PathLike[str]) -> Server: ...
+    def start(self) -> Server: ...
+    def stop(self) -> None: ...
+    def reload(self) -> None: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def certificate(self) -> str | None: ...
+    def client_options(self, ca_file: str | os.PathLike[str] | None = None) -> dict[str, Any]: ...
+    def __enter__(self) -> Server: ...
+    def __exit__(self, *_exception: object) -> None: ...
 
 @final
 class Publication:

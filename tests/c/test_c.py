@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from interop.verifiers import BUILD, ROOT, options
-from lab import Notary, NotaryServer, repositories, run
+from lab import CommandFailed, Notary, NotaryServer, repositories, run
 from lab.certificates import make_delegation_key
 from lab.need import need
 from lab.notary import PASSPHRASE
@@ -15,6 +15,7 @@ from lab.notary import PASSPHRASE
 SOURCES = ROOT / "tests/c"
 EXAMPLE = ROOT / "ffi/examples/verify.c"
 SIGN_EXAMPLE = ROOT / "ffi/examples/sign.c"
+SERVER_EXAMPLE = ROOT / "ffi/examples/server.c"
 COMPILERS = {
     "c": ["gcc", "-std=c99", "-pedantic"],
     "c++": ["g++", "-x", "c++", "-std=c++11"],
@@ -121,6 +122,30 @@ def test_publishing_neither_leaks_nor_strays(compile, server, notary, tmp_path):
     need(bool(shutil.which("valgrind")), "valgrind")
     gun, trust_dir = publish(compile(SOURCES / "publish.c"), server, tmp_path / "work", VALGRIND)
     check_by_notary(gun, trust_dir, server, notary)
+
+
+@pytest.mark.parametrize("link", [SHARED, STATIC], ids=["shared", "static"])
+def test_a_server_runs_in_c(compile, link, fresh_directory):
+    run(compile(SOURCES / "server.c", link), fresh_directory())
+
+
+@pytest.mark.parametrize("compile", ["c"], indirect=True)
+def test_a_server_neither_leaks_nor_strays(compile, fresh_directory):
+    need(bool(shutil.which("valgrind")), "valgrind")
+    run(*VALGRIND, compile(SOURCES / "server.c"), fresh_directory())
+    done = run(*VALGRIND, compile(SERVER_EXAMPLE), fresh_directory())
+    url, pinned = done.stdout.splitlines()
+    assert url.startswith("http://127.0.0.1:") and pinned.startswith("registry.example/team/app@sha256:4355")
+    assert run(compile(SERVER_EXAMPLE), check=False).returncode == 2
+
+
+@pytest.mark.parametrize("compile", ["c"], indirect=True)
+def test_the_header_has_no_server_for_a_library_without_one(compile, tmp_path):
+    source = tmp_path / "without.c"
+    source.write_text("#define TAGTRUST_NO_SERVER\n#include <tagtrust.h>\n"
+                      "int main(void) { return tagtrust_server_url(NULL) != NULL; }\n")  # fmt: skip
+    refused = pytest.raises(CommandFailed, compile, source)
+    assert "tagtrust_server_url" in refused.value.stderr
 
 
 @pytest.mark.parametrize("compile", ["c"], indirect=True)

@@ -5,16 +5,26 @@
 //! set that clients use. `service` reads what they need from a `storage` and
 //! signs with `keys`; `http` is around that.
 
+mod auth;
 mod config;
+mod http;
 mod keys;
 mod refusal;
 mod upload;
 mod rules;
 mod make;
+pub mod maintenance;
+mod notary_config;
+mod running;
 mod service;
 mod storage;
+pub mod takeover;
+#[cfg(test)]
+mod tests;
 
 pub use config::{
     AccessLog, AuthConfig, KeysConfig, Limits, Passphrases, RemoteSignerConfig, ServerConfig, StorageConfig,
     Tls,
 };
+pub use notary_config::NotaryConfig;
+pub use running::Server;

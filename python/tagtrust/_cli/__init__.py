@@ -10,11 +10,11 @@ import sys
 from typing import Sequence
 
 from .. import TrustError, __version__
-from . import keys, reading, repositories, signing
+from . import keys, reading, repositories, server, signing
 from .output import BROKEN_PIPE, UNDECIDED, USAGE, LogLines, fail, say
-from .settings import Commands, UsageError, client_for
+from .settings import Commands, UsageError
 
-MODULES = (reading, signing, repositories, keys)
+MODULES = (reading, signing, repositories, keys, server)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("tagtrust").addHandler(LogLines(logging.WARNING))
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(client_for(options), options)
+        status: int = options.run(options)
         sys.stdout.flush()
         return status
     except TrustError as error:

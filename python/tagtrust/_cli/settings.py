@@ -39,6 +39,16 @@ Without options Docker's settings hold: its trust server for the registry or
 $DOCKER_CONTENT_TRUST_SERVER, its credentials, its trust directory.
 """
 
+SERVING_STATUS = """\
+exit status:
+  0  stopped
+  2  the command line, a setting or a file is not valid, or the address is taken
+  3  the storage cannot be used
+
+The database's password and keys are safest in files that only the server may
+read: --config and --passphrase-file. More than these options: docs/server.md.
+"""
+
 # Settings of a client that options of the same name hold as it takes them.
 PLAIN_SETTINGS = (
     "trust_dir",
@@ -55,6 +65,8 @@ PLAIN_SETTINGS = (
 )
 
 Run = Callable[[Client, argparse.Namespace], int]
+# What a command does with its options.
+Serve = Callable[[argparse.Namespace], int]
 
 
 class UsageError(Exception):
@@ -73,7 +85,7 @@ class Commands:
 
     def reading(self, name: str, run: Run, summary: str, description: str) -> argparse.ArgumentParser:
         """A command that asks the server, and whose answer is a trusted one."""
-        command = self._add(name, run, summary, description, READING_STATUS)
+        command = self._add(name, _with_client(run), summary, description, READING_STATUS)
         _add_server(command)
         reading = command.add_argument_group("answers")
         reading.add_argument(
@@ -105,12 +117,16 @@ class Commands:
 
     def offline(self, name: str, run: Run, summary: str, description: str) -> argparse.ArgumentParser:
         """A command that needs no more than the trust directory."""
-        command = self._add(name, run, summary, description, PUBLISHING_STATUS)
+        command = self._add(name, _with_client(run), summary, description, PUBLISHING_STATUS)
         command.set_defaults(passphrases=Passphrases())
         _add_directories(command)
         return command
 
-    def _add(self, name: str, run: Run, summary: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    def serving(self, name: str, run: Serve, summary: str, description: str) -> argparse.ArgumentParser:
+        """A command that is no client."""
+        return self._add(name, run, summary, description, SERVING_STATUS)
+
+    def _add(self, name: str, run: Serve, summary: str, description: str, epilog: str) -> argparse.ArgumentParser:
         command = self._commands.add_parser(
             name,
             help=summary,
@@ -139,7 +155,11 @@ def mode_of(options: argparse.Namespace) -> dict[str, bool]:
     return {name: True for name in ("dry_run", "stage") if getattr(options, name, False)}
 
 
-def client_for(options: argparse.Namespace) -> Client:
+def _with_client(run: Run) -> Serve:
+    return lambda options: run(_client_for(options), options)
+
+
+def _client_for(options: argparse.Namespace) -> Client:
     given = vars(options)
     settings: dict[str, Any] = {name: given[name] for name in PLAIN_SETTINGS if name in given}
     if given.get("password_stdin"):

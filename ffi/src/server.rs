@@ -1,0 +1,97 @@
+//! A trust server in the caller's process.
+
+use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
+use std::sync::{Mutex, PoisonError};
+
+use crate::boundary::{attempt, create, free, guard, read_text, text};
+use crate::error::{Error, Result};
+use crate::server_config::ServerConfig;
+use crate::status::Status;
+
+/// A running trust server. It works in threads of its own, and any number can run
+/// at once. Freed with `tagtrust_server_free`, once no other thread uses it.
+pub struct Server {
+    url: CString,
+    certificate: Option<CString>,
+    /// None once it was stopped.
+    running: Mutex<Option<tagtrust_core::server::Server>>,
+}
+
+const _: () = {
+    const fn is_shared_by_threads<T: Send + Sync>() {}
+    is_shared_by_threads::<Server>();
+};
+
+impl Server {
+    fn start(config: &ServerConfig) -> Result<Self> {
+        let server = tagtrust_core::server::Server::start(config.core()?)?;
+        Ok(Self {
+            url: text(server.url()),
+            certificate: server.certificate_pem().map(text),
+            running: Mutex::new(Some(server)),
+        })
+    }
+
+    fn reload(&self) -> Result<()> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = running.as_ref().ok_or_else(|| Error::argument("the server was stopped"))?;
+        Ok(server.reload()?)
+    }
+
+    fn stop(&self) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Starts a server, which answers when this returns. The configuration stays the
+/// caller's, and later changes to it do not matter to the server.
+///
+/// `TAGTRUST_INVALID_CONFIGURATION` also if the address is taken;
+/// `TAGTRUST_STORE_ERROR` if the storage cannot be used.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_server_start(
+    config: Option<&ServerConfig>,
+    server: Option<&mut MaybeUninit<Option<Box<Server>>>>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    create(server, error, || Server::start(config.ok_or_else(|| Error::argument("config is NULL"))?))
+}
+
+/// Where it answers, such as "http://127.0.0.1:34567": for
+/// `tagtrust_config_set_server`. It stays when the server is stopped.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_server_url(server: Option<&Server>) -> *const c_char {
+    read_text(server, |server| Some(&server.url))
+}
+
+/// The certificate that it made for itself, PEM: written to a file, it is what
+/// `tagtrust_config_set_ca_file` takes. NULL if it made none.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_server_certificate_pem(server: Option<&Server>) -> *const c_char {
+    read_text(server, |server| server.certificate.as_ref())
+}
+
+/// Reads TLS files and users again, and opens the access log anew. If a file
+/// cannot be used, what was read before still holds.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_server_reload(
+    server: Option<&Server>,
+    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+) -> Status {
+    attempt(error, || server.ok_or_else(|| Error::argument("server is NULL"))?.reload())
+}
+
+/// Lets requests that have begun end, for a few seconds at most, and stops. Does
+/// nothing if it was stopped already, or for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_server_stop(server: Option<&Server>) {
+    // A panic at the end of a server: there is nobody to tell.
+    let _ = guard(|| server.map(Server::stop));
+}
+
+/// Stops a server if it is running, and frees it.
+#[unsafe(no_mangle)]
+pub extern "C" fn tagtrust_server_free(server: Option<Box<Server>>) {
+    free(server);
+}

@@ -1,0 +1,242 @@
+/* A trust server in this process.
+ *
+ *     server WORK_DIR
+ *
+ * WORK_DIR is empty, and afterwards holds trust.db, the database of a server that
+ * was stopped, with one signed tag.
+ */
+#include "check.h"
+
+static const char *const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+static const char *const reference = "registry.example/team/app:1.2";
+static const char *work_dir;
+
+static char *path(const char *name, char place[512]) {
+    CHECK(snprintf(place, 512, "%s/%s", work_dir, name) < 512);
+    return place;
+}
+
+static void write_file(const char *name, const char *content) {
+    char place[512];
+    FILE *file = fopen(path(name, place), "w");
+    CHECK(file != NULL);
+    CHECK(fputs(content, file) >= 0);
+    CHECK(fclose(file) == 0);
+}
+
+static tagtrust_server *start(const tagtrust_server_config *config) {
+    tagtrust_server *server = GARBAGE(tagtrust_server);
+    tagtrust_error *error = GARBAGE(tagtrust_error);
+    tagtrust_status status = tagtrust_server_start(config, &server, &error);
+    if (error)
+        fprintf(stderr, "%s\n", tagtrust_error_message(error));
+    CHECK(status == TAGTRUST_OK && server != NULL && error == NULL);
+    return server;
+}
+
+static ptrdiff_t passphrase(void *data, const char *key_id, const char *role, bool create, uint32_t attempt,
+                            char *buffer, size_t capacity) {
+    static const char answer[] = "correct horse";
+    (void)data, (void)key_id, (void)role, (void)create, (void)attempt, (void)capacity;
+    memcpy(buffer, answer, sizeof answer - 1);
+    return (ptrdiff_t)sizeof answer - 1;
+}
+
+/* A client of a server; `name` tells its files from those of others. */
+static tagtrust_client *client_of(const tagtrust_server *server, const char *name) {
+    char place[512], ca_name[64];
+    tagtrust_config *config = tagtrust_config_new();
+    tagtrust_client *client;
+    CHECK(tagtrust_config_set_server(config, tagtrust_server_url(server)) == TAGTRUST_OK);
+    CHECK(tagtrust_config_set_trust_dir(config, path(name, place)) == TAGTRUST_OK);
+    CHECK(tagtrust_config_set_passphrase(config, passphrase, NULL) == TAGTRUST_OK);
+    if (tagtrust_server_certificate_pem(server)) {
+        snprintf(ca_name, sizeof ca_name, "%s.pem", name);
+        write_file(ca_name, tagtrust_server_certificate_pem(server));
+        CHECK(tagtrust_config_set_ca_file(config, path(ca_name, place)) == TAGTRUST_OK);
+    }
+    client = make_client(config);
+    tagtrust_config_free(config);
+    return client;
+}
+
+static void sign_on(const tagtrust_server *server, const char *name) {
+    tagtrust_client *client = client_of(server, name);
+    tagtrust_publication *publication;
+    tagtrust_error *error;
+    if (tagtrust_client_sign(client, reference, digest, 7, &publication, &error) != TAGTRUST_OK)
+        fprintf(stderr, "%s\n", tagtrust_error_message(error));
+    CHECK(publication != NULL && error == NULL);
+    tagtrust_publication_free(publication);
+    tagtrust_client_free(client);
+}
+
+static void verify_on(const tagtrust_server *server, const char *name) {
+    tagtrust_client *client = client_of(server, name);
+    tagtrust_image *image;
+    CHECK(tagtrust_client_verify(client, reference, &image, NULL) == TAGTRUST_OK);
+    CHECK(is_text(tagtrust_image_digest(image), digest));
+    CHECK(tagtrust_image_fresh(image));
+    tagtrust_image_free(image);
+    tagtrust_client_free(client);
+}
+
+static void wrong_arguments_are_answered(void) {
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    CHECK(config != NULL);
+
+#define WRONG(call) CHECK((call) == TAGTRUST_INVALID_ARGUMENT)
+    WRONG(tagtrust_server_config_set_listen(NULL, "127.0.0.1:0"));
+    WRONG(tagtrust_server_config_set_listen(config, NULL));
+    WRONG(tagtrust_server_config_set_listen(config, NOT_UTF8));
+    WRONG(tagtrust_server_config_set_storage(NULL, "memory"));
+    WRONG(tagtrust_server_config_set_storage(config, NULL));
+    WRONG(tagtrust_server_config_set_tls_self_signed(NULL));
+    WRONG(tagtrust_server_config_set_tls(NULL, "a", "b", NULL));
+    WRONG(tagtrust_server_config_set_tls(config, NULL, "b", NULL));
+    WRONG(tagtrust_server_config_set_tls(config, "a", NULL, NULL));
+    WRONG(tagtrust_server_config_set_tls(config, "a", "b", NOT_UTF8));
+    WRONG(tagtrust_server_config_add_passphrase(NULL, "a", "b"));
+    WRONG(tagtrust_server_config_add_passphrase(config, NULL, "b"));
+    WRONG(tagtrust_server_config_add_passphrase(config, "a", NULL));
+    WRONG(tagtrust_server_config_set_token_auth(NULL, "a", "b", "c", "d"));
+    WRONG(tagtrust_server_config_set_token_auth(config, NULL, "b", "c", "d"));
+    WRONG(tagtrust_server_config_set_token_auth(config, "a", "b", "c", NULL));
+    WRONG(tagtrust_server_config_set_password_file(NULL, "a", false));
+    WRONG(tagtrust_server_config_set_password_file(config, NULL, false));
+    WRONG(tagtrust_server_config_add_gun_prefix(NULL, "a/"));
+    WRONG(tagtrust_server_config_add_gun_prefix(config, NULL));
+    WRONG(tagtrust_server_config_set_read_only(NULL, true));
+    WRONG(tagtrust_server_config_set_keep_versions(NULL, 1));
+    WRONG(tagtrust_server_config_set_lifetimes(NULL, 1, 1));
+    WRONG(tagtrust_server_config_set_ui(NULL, true));
+    WRONG(tagtrust_server_config_set_access_log(NULL, "a"));
+    WRONG(tagtrust_server_config_set_access_log(config, NULL));
+    WRONG(tagtrust_server_start(config, NULL, NULL));
+#undef WRONG
+    FAILS(tagtrust_server, TAGTRUST_INVALID_ARGUMENT, tagtrust_server_start, NULL);
+    FAILS(tagtrust_server_config, TAGTRUST_INVALID_ARGUMENT, tagtrust_server_config_from_file, NULL);
+    REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_server_reload, NULL);
+    CHECK(tagtrust_server_url(NULL) == NULL && tagtrust_server_certificate_pem(NULL) == NULL);
+    tagtrust_server_stop(NULL);
+    tagtrust_server_free(NULL);
+    tagtrust_server_config_free(NULL);
+
+    /* None of that changed anything. */
+    tagtrust_server *server = start(config);
+    CHECK(tagtrust_server_certificate_pem(server) == NULL);
+    tagtrust_server_free(server);
+    tagtrust_server_config_free(config);
+}
+
+/* Changes a new configuration and starts a server with it. */
+#define START_FAILS(expected, setter, ...)                                                                             \
+    do {                                                                                                               \
+        tagtrust_server_config *config = tagtrust_server_config_new();                                                 \
+        CHECK(setter(config, __VA_ARGS__) == TAGTRUST_OK);                                                             \
+        FAILS(tagtrust_server, (expected), tagtrust_server_start, config);                                             \
+        tagtrust_server_config_free(config);                                                                           \
+    } while (0)
+
+static void what_cannot_be_used_is_said_when_it_starts(void) {
+    char place[512];
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_listen, "127.0.0.1");
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_storage, "mysql://a:b@c/d");
+    START_FAILS(TAGTRUST_STORE_ERROR, tagtrust_server_config_set_storage, "sqlite:/nonexistent/trust.db");
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_tls, "/nonexistent", "/nonexistent", NULL);
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_password_file, "/nonexistent", true);
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_add_gun_prefix, "no-slash");
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_keep_versions, 0);
+    write_file("broken.json", "{");
+    FAILS(tagtrust_server_config, TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_from_file, "/nonexistent");
+    FAILS(tagtrust_server_config, TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_from_file,
+          path("broken.json", place));
+
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    tagtrust_server *server = start(config);
+    CHECK(tagtrust_server_config_set_listen(config, tagtrust_server_url(server) + strlen("http://")) == TAGTRUST_OK);
+    FAILS(tagtrust_server, TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_start, config);
+    tagtrust_server_free(server);
+    tagtrust_server_config_free(config);
+}
+
+static void a_database_outlives_its_server(void) {
+    char place[512], storage[600];
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    tagtrust_server *server;
+    snprintf(storage, sizeof storage, "sqlite:%s", path("trust.db", place));
+    CHECK(tagtrust_server_config_set_storage(config, storage) == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_set_tls_self_signed(config) == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_add_passphrase(config, "First", "correct horse") == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_add_gun_prefix(config, "registry.example/") == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_set_lifetimes(config, 7 * 86400, 86400) == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_set_access_log(config, path("access.log", place)) == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_set_ui(config, false) == TAGTRUST_OK);
+    server = start(config);
+    CHECK(strncmp(tagtrust_server_url(server), "https://127.0.0.1:", 18) == 0);
+    CHECK(tagtrust_server_reload(server, NULL) == TAGTRUST_OK);
+    sign_on(server, "database");
+    tagtrust_server_free(server);
+
+    CHECK(tagtrust_server_config_set_read_only(config, true) == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_set_keep_versions(config, 3) == TAGTRUST_OK);
+    server = start(config);
+    tagtrust_server_config_free(config);
+    verify_on(server, "reader");
+    tagtrust_server_stop(server);
+    tagtrust_server_stop(server);
+    CHECK(tagtrust_server_url(server) && tagtrust_server_certificate_pem(server));
+    REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_server_reload, server);
+    tagtrust_client *client = client_of(server, "late");
+    check_fails(client, reference, TAGTRUST_UNREACHABLE);
+    tagtrust_client_free(client);
+    tagtrust_server_free(server);
+}
+
+static void a_file_of_notary_server_is_read(void) {
+    char place[512];
+    tagtrust_server_config *config = GARBAGE(tagtrust_server_config);
+    tagtrust_error *error = GARBAGE(tagtrust_error);
+    write_file("server.json", "{\"server\": {\"http_addr\": \"127.0.0.1:0\"}, \"trust_service\": {\"type\": \"local\"},"
+                              " \"storage\": {\"backend\": \"memory\"}}");
+    CHECK(tagtrust_server_config_from_file(path("server.json", place), &config, &error) == TAGTRUST_OK);
+    CHECK(config != NULL && error == NULL);
+    tagtrust_server *server = start(config);
+    sign_on(server, "from-file");
+    tagtrust_server_free(server);
+    tagtrust_server_config_free(config);
+}
+
+static void *uses_and_stops(void *data) {
+    const tagtrust_server *server = (const tagtrust_server *)data;
+    CHECK(strlen(tagtrust_server_url(server)) > 0);
+    tagtrust_server_reload(server, NULL);
+    tagtrust_server_stop(server);
+    return NULL;
+}
+
+static void several_run_at_once_and_threads_share_them(void) {
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    tagtrust_server *one = start(config), *other = start(config);
+    tagtrust_client *client;
+    tagtrust_server_config_free(config);
+    CHECK(strcmp(tagtrust_server_url(one), tagtrust_server_url(other)) != 0);
+    sign_on(one, "one");
+    client = client_of(other, "other");
+    check_fails(client, reference, TAGTRUST_NO_TRUST_DATA);
+    tagtrust_client_free(client);
+    in_threads(uses_and_stops, one);
+    tagtrust_server_free(one);
+    tagtrust_server_free(other);
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 2);
+    work_dir = argv[1];
+    wrong_arguments_are_answered();
+    what_cannot_be_used_is_said_when_it_starts();
+    a_database_outlives_its_server();
+    a_file_of_notary_server_is_read();
+    several_run_at_once_and_threads_share_them();
+    return 0;
+}
