@@ -68,10 +68,15 @@ pub struct SignerKey {
 
 impl Inspection {
     pub(super) fn of(name: &str, reference: &Reference, set: &TrustedSet) -> Self {
+        // As in Docker, beside a digest the tag is not looked at.
+        Self::of_tags(name, reference.tag().filter(|_| reference.digest().is_none()), set)
+    }
+
+    /// With the only tag that is wanted, or with all.
+    pub(crate) fn of_tags(name: &str, only: Option<&str>, set: &TrustedSet) -> Self {
         Self {
             name: name.to_owned(),
-            // As in Docker, beside a digest the tag is not looked at.
-            signed_tags: signed_tags(set, reference.tag().filter(|_| reference.digest().is_none())),
+            signed_tags: signed_tags(set, only),
             signers: signers(set),
             administrative_keys: [("Root", role::ROOT), ("Repository", role::TARGETS)]
                 .map(|(name, role)| {

@@ -88,7 +88,7 @@ impl Service {
         &self.storage
     }
 
-    fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         (self.settings.clock)()
     }
 
@@ -397,7 +397,11 @@ impl Service {
     /// # Errors
     /// What a client would say; [`Error::NoTrustData`] if there is nothing.
     pub(crate) async fn trusted(&self, gun: &str) -> crate::Result<TrustedSet> {
-        let now = self.now();
+        self.trusted_at(gun, self.now()).await
+    }
+
+    /// As [`Self::trusted`], at another time.
+    pub(crate) async fn trusted_at(&self, gun: &str, now: SystemTime) -> crate::Result<TrustedSet> {
         let failed = |refusal: Refusal| Error::Internal { reason: refusal.to_string() };
         let nothing = || Error::NoTrustData { gun: gun.into(), server: "this server".into() };
         let head = self.head(gun).await.map_err(failed)?.ok_or_else(nothing)?;

@@ -278,6 +278,11 @@ impl TrustedSet {
         self.snapshot.as_ref().map(|(snapshot, _)| snapshot)
     }
 
+    #[cfg(feature = "server")]
+    pub(crate) fn timestamp(&self) -> Option<&Timestamp> {
+        self.timestamp.as_ref().map(|(timestamp, _)| timestamp)
+    }
+
     /// The content of delegations that do not count: only to be signed anew.
     pub(crate) fn unusable(&self) -> impl Iterator<Item = (&str, Arc<Targets>)> {
         self.unusable.iter().map(|(name, targets)| (name.as_str(), Arc::clone(targets)))

@@ -6,12 +6,13 @@ use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
-    LOCATION, PRAGMA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
+    PRAGMA, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::ui;
 use crate::crypto::PublicKey;
 use crate::metadata::{escape_into, format_time, hex};
 use crate::server::refusal::Refusal;
@@ -159,11 +160,13 @@ pub(super) fn refusal_page(refusal: &Refusal, html: String) -> Answer {
     answer
 }
 
-fn page_headers() -> HeaderMap {
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-    let headers: [(HeaderName, _); 3] =
-        [(CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, POLICY), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    headers.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+fn page_headers() -> [(HeaderName, HeaderValue); 4] {
+    [
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (CONTENT_SECURITY_POLICY, ui::POLICY.clone()),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ]
 }
 
 pub(super) fn moved(location: &str) -> Answer {

@@ -9,6 +9,8 @@ mod connections;
 mod metrics;
 mod multipart;
 mod route;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod ui;
 
@@ -196,6 +198,7 @@ impl App {
                 *user = check(None, Access::Catalog).await?;
                 self.changes(None, query).await
             }
+            Route::ToPages if self.ui => Ok(answer::moved("/ui/")),
             Route::Pages if self.ui => {
                 *user = check(None, Access::Catalog).await?;
                 self.in_time(ui::index(&self.service, query)).await.map(answer::page)
@@ -214,7 +217,11 @@ impl App {
                 *user = check(Some(gun), wanted.access()).await?;
                 self.of_repository(head, body, gun, wanted).await
             }
-            Route::Pages | Route::Page { .. } | Route::Nothing | Route::MethodNotAllowed => {
+            Route::ToPages
+            | Route::Pages
+            | Route::Page { .. }
+            | Route::Nothing
+            | Route::MethodNotAllowed => {
                 *user = check(None, Access::Catalog).await?;
                 Err(Refusal::NotFound { detail: false })
             }

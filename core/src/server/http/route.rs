@@ -21,6 +21,8 @@ pub(super) enum Route<'p> {
         gun: &'p str,
         wanted: Wanted<'p>,
     },
+    /// `/ui`, which lacks its slash.
+    ToPages,
     /// The page with all repositories.
     Pages,
     /// The page of one.
@@ -163,6 +165,7 @@ impl<'p> Route<'p> {
             "/_notary_server/health" if is_get => Self::Health,
             "/metrics" if is_get => Self::Metrics,
             "/v2/_trust/changefeed" if is_get => Self::Feed,
+            "/ui" if is_get => Self::ToPages,
             "/ui/" if is_get => Self::Pages,
             _ => match path.strip_prefix("/ui/") {
                 Some(gun) if is_get && is_gun(gun) => Self::Page { gun },
@@ -379,7 +382,9 @@ mod tests {
 
     #[test]
     fn each_route_has_its_method() {
-        for path in ["/v2/", "/metrics", "/_notary_server/health", "/v2/_trust/changefeed", "/ui/", "/ui/a"] {
+        for path in
+            ["/v2/", "/metrics", "/_notary_server/health", "/v2/_trust/changefeed", "/ui", "/ui/", "/ui/a"]
+        {
             assert_ne!(get(path), Route::Nothing, "{path}");
             for method in [Method::HEAD, Method::POST, Method::PUT, Method::DELETE] {
                 assert_eq!(Route::of(&method, path), Route::Nothing, "{method} {path}");
