@@ -3,15 +3,19 @@
 Every test has repositories of its own.
 """
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from lab import NotaryServer, NotarySigner, Postgres, TagtrustServer
 from lab.need import need
+from lab.notary import PASSPHRASE
 from lab.postgres import NOTARY_TABLES, SIGNER_TABLES
 from server.site import Site
+from server.tables import NOTARY, POSTGRES, SQLITE, Files
 
 PROGRAMS = {"notary-server": NotaryServer, "tagtrust-server": TagtrustServer}
 SITES = [
@@ -38,7 +42,11 @@ def signer(postgres, tmp_path_factory):
         yield signer
 
 
-@pytest.fixture(scope="session", params=SITES, ids=lambda name: name.replace(" ", "-"))
+def site_id(name) -> str:
+    return name.replace(" ", "-")
+
+
+@pytest.fixture(scope="session", params=SITES, ids=site_id)
 def site(request, tmp_path_factory):
     """Every test that asks for it runs against each server."""
     program, *words = request.param.split()
@@ -78,30 +86,32 @@ def make_site(program, words, directory, fixture) -> Site:
     """`words`: the storage, and `signer` if keys are with the real notary-signer. Not started yet."""
     need(is_here(program), program)
     reference, storage, remote = program == "notary-server", words[0], "signer" in words
-    settings, sql = {}, None
+    settings, files = {}, None
     if storage == "sqlite":
         database = directory / "tagtrust.db"
         settings["storage"] = {"backend": "sqlite", "db_url": str(database)}
-        sql = sqlite_statement(database)
+        files = Files(SQLITE, in_sqlite(database))
     elif storage == "postgres":
         postgres = fixture("postgres")
         url = postgres.database(NOTARY_TABLES if reference else "")
         settings["storage"] = {"backend": "postgres", "db_url": url}
-        sql = lambda statement: postgres.query(url, statement)  # noqa: E731
+        files = Files(NOTARY if reference else POSTGRES, lambda statement: postgres.query(url, statement))
     if remote:
         settings["trust_service"] = fixture("signer").trust_service
-    return Site(PROGRAMS[program](directory, **settings), reference, storage, remote, sql)
+    server = PROGRAMS[program](directory, **settings)
+    if storage == "postgres" and not reference:
+        # Its own keys are in the database, too, but not what opens them.
+        server.variables = {"TAGTRUST_SERVER_DEFAULT_ALIAS": "lab", "TAGTRUST_SERVER_PASSPHRASE_LAB": PASSPHRASE}
+    return Site(server, reference, storage, remote, files)
+
+
+def in_sqlite(database: Path):
+    def execute(statement):
+        with contextlib.closing(sqlite3.connect(database, timeout=10, isolation_level=None)) as connection:
+            return [list(row) for row in connection.execute(statement)]
+
+    return execute
 
 
 def is_here(program) -> bool:
     return bool(shutil.which(PROGRAMS[program].program))
-
-
-def sqlite_statement(database: Path):
-    def execute(statement):
-        import sqlite3
-
-        with sqlite3.connect(database, timeout=10) as connection:
-            return [list(map(str, row)) for row in connection.execute(statement)]
-
-    return execute

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import copy
 from dataclasses import dataclass, field
-from typing import Callable
 
 from attacks import tuf
 from lab.repositories import new_gun
+from server.tables import Files
 from server.wire import Answer, Wire, multipart
 
 BASE_ROLES = tuf.BASE_ROLES
@@ -19,14 +19,14 @@ class Site:
     """A server, and what about it makes a difference.
 
     `reference`: it is notary-server. `storage`: memory, sqlite or postgres. `remote`: keys are with
-    notary-signer. `sql(statement)` goes to its database, if it has one.
+    notary-signer. `files`: those in its database, if it has one.
     """
 
     server: object
     reference: bool
     storage: str = "memory"
     remote: bool = False
-    sql: Callable | None = None
+    files: Files | None = None
     wire: Wire = field(init=False)
 
     def __post_init__(self):

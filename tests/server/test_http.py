@@ -7,6 +7,7 @@ import time
 import pytest
 
 from attacks import tuf
+from lab.certificates import make_client_certificate
 from lab.repositories import new_gun
 from server.wire import Wire, multipart
 
@@ -490,3 +491,14 @@ def test_what_cannot_be_meant_does_not_start(start, settings, said):
     with pytest.raises(RuntimeError) as refused:
         start(**settings)
     assert said in str(refused.value)
+
+
+def test_client_certificates(start, fresh_directory):
+    client = make_client_certificate(fresh_directory())
+    site = start(server={"client_ca_file": str(client.ca_file)}, client=client)
+    assert site.wire.get("/v2/").status == 200
+    stranger = make_client_certificate(fresh_directory())
+    for certificate in (None, stranger):
+        site.server.client = certificate
+        with pytest.raises((OSError, http.client.HTTPException)):
+            Wire(site.server).get("/v2/")

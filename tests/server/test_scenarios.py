@@ -4,15 +4,20 @@ must not have, both are asserted: should the defect go, the test says so.
 "A repository" has root and targets, and the server's keys for snapshot and timestamp.
 """
 
+import base64
 import hashlib
 import http.client
 import json
+import re
 import time
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from attacks import tuf
 from lab.repositories import new_gun
+from server.conftest import SITES, site_id
 from server.site import BASE_ROLES
 from server.wire import BOUNDARY, Wire, multipart
 
@@ -384,6 +389,76 @@ def soon(seconds=2) -> str:
 
 def wait_until(moment):
     time.sleep(max(0, tuf.datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() - time.time()) + 0.1)
+
+
+# What is in memory only cannot be made older.
+with_files = pytest.mark.parametrize("site", [name for name in SITES if "memory" not in name], indirect=True, ids=site_id)
+
+
+@with_files
+def test_35_an_expired_timestamp(site):
+    draft = site.repository()
+    before = draft.state()
+    site.files.expire(draft.gun, "timestamp")
+    answer = site.get(draft.gun, "timestamp.json")
+    assert signed(answer)["version"] == 2
+    expires = tuf.datetime.datetime.fromisoformat(signed(answer)["expires"][:19])
+    lifetime = expires.timestamp() - tuf.datetime.datetime.utcnow().timestamp()
+    assert abs(lifetime - 14 * 86400) < 60
+    assert_signed(answer, draft, "timestamp")
+    again = draft.state()
+    assert again["timestamp.json"][1] == answer.body
+    assert again["snapshot.json"] == before["snapshot.json"]
+    assert [(change["Version"], change["SHA256"]) for change in again["changes"][1:]] == [(2, sha256(answer.body))]
+    assert again["changes"][:1] == before["changes"]
+
+
+def assert_signed(answer, draft, role):
+    """By the server's key that root names."""
+    (key_id,) = draft.declaration(role)["keyids"]
+    key = draft.listed_keys(role)[key_id]
+    (signature,) = answer.json["signatures"]
+    assert signature["keyid"] == key_id
+    public, data = base64.b64decode(key["keyval"]["public"]), base64.b64decode(signature["sig"])
+    message = tuf.canonical(signed(answer))
+    if key["keytype"] == "ed25519":
+        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(data, message)
+    else:
+        halves = int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
+        der = tuf.utils.encode_dss_signature(*halves)
+        tuf.serialization.load_der_public_key(public).verify(der, message, ec.ECDSA(hashes.SHA256()))
+
+
+@with_files
+def test_36_an_expired_snapshot_of_the_server(site):
+    draft = site.repository()
+    site.files.expire(draft.gun, "snapshot")
+    timestamp = site.get(draft.gun, "timestamp.json")
+    assert versions(site, draft.gun) == (2, 2)
+    snapshot = site.get(draft.gun, "snapshot.json")
+    assert_signed(timestamp, draft, "timestamp")
+    assert_signed(snapshot, draft, "snapshot")
+    assert signed(timestamp)["meta"]["snapshot"] == tuf.target(snapshot.body)
+    assert signed(snapshot)["meta"].keys() == {"root", "targets"}
+    assert abs(int(signed(snapshot)["expires"][:4]) - int(time.strftime("%Y"))) == 3
+    assert site.get(draft.gun, "timestamp.json").body == timestamp.body
+    assert len(site.changes(draft.gun)) == 2
+
+
+@with_files
+def test_36_nothing_is_renewed_under_an_expired_root(site):
+    draft = site.draft()
+    draft["root"].signed["expires"] = soon()
+    assert draft.upload().status == 200
+    wait_until(draft["root"].signed["expires"])
+    assert site.get(draft.gun, "timestamp.json").status == 200
+    site.files.expire(draft.gun, "timestamp")
+    answer = site.get(draft.gun, "timestamp.json")
+    assert_code(answer, 500, "UNKNOWN")
+    assert answer.error["detail"]["Role"] == "root"
+    assert re.fullmatch(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d UTC \d{4}", answer.error["detail"]["Expired"])
+    assert site.get(draft.gun, "root.json").status == 200
+    assert len(site.changes(draft.gun)) == 1
 
 
 def test_36_an_expired_snapshot_of_the_client(site):

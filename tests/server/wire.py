@@ -6,6 +6,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+from lab.server import tls_context
+
 BOUNDARY = "a-boundary-that-no-metadata-contains"
 
 
@@ -49,9 +51,8 @@ class Wire:
     def request(self, method, path, body=None, headers=None) -> Answer:
         for attempt in ("kept open", "new"):
             if new := self._connection is None:
-                context = ssl.create_default_context(cafile=self.server.ca_file)
                 self._connection = http.client.HTTPSConnection(
-                    "127.0.0.1", self.server.port, context=context, timeout=30
+                    "127.0.0.1", self.server.port, context=self._tls(), timeout=30
                 )
             try:
                 self._connection.request(method, path, body, headers or {})
@@ -72,12 +73,11 @@ class Wire:
             self._connection.close()
             self._connection = None
 
-    def raw(self, data: bytes, half_close=False) -> bytes:
+    def raw(self, data: bytes) -> bytes:
         """Everything that the server says to these bytes until it closes; b"" if it just hangs up."""
-        context = ssl.create_default_context(cafile=self.server.ca_file)
         said = b""
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as plain:
-            with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            with self._tls().wrap_socket(plain, server_hostname="127.0.0.1") as connection:
                 connection.sendall(data)
                 try:
                     while more := connection.recv(65536):
@@ -85,6 +85,9 @@ class Wire:
                 except ConnectionError:
                     pass
         return said
+
+    def _tls(self) -> ssl.SSLContext:
+        return tls_context(self.server.ca_file, self.server.client)
 
 
 def multipart(parts) -> tuple[bytes, dict[str, str]]:

@@ -1,0 +1,106 @@
+"""A server that is killed at any moment has every upload that it acknowledged, and no half of one."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab import Notary
+from lab.notary import shorten_gun
+from server.durability.hard import HardServer
+from server.durability.publishers import Ledger, Publisher, audit
+
+# Together 200.
+KILLS = {"sqlite": 120, "postgres": 80}
+PUBLISHERS, SHARED_BY = 6, 3
+# The real `notary` is asked for this long; it lists some twenty repositories a second.
+SECONDS_OF_NOTARY = 30
+
+
+@pytest.mark.parametrize("storage", KILLS)
+def test_after_200_kills_every_acknowledged_upload_is_there_and_none_half(storage, database, tagtrust, fresh_directory, rng):
+    server = HardServer(fresh_directory(), storage=database(storage))
+    ledger, tally = Ledger(), Counter()
+    server.start()
+    publishers = crew(server, ledger, rng)
+    stop = threading.Event()
+    for publisher in publishers:
+        publisher.start(stop)
+    try:
+        while tally["kills"] < KILLS[storage]:
+            time.sleep(rng.uniform(0, 0.25) if server.waits else rng.uniform(0, 0.1))
+            kill(server, database.postgres if storage == "postgres" else None, rng, tally)
+        server.waits = True
+        if not server.is_running:
+            server.start()
+        time.sleep(1)  # of uploads that nothing disturbs
+    finally:
+        stop.set()
+        for publisher in publishers:
+            publisher.join()
+
+    print(dict(tally), dict(ledger.answers), f"{ledger.acknowledged} uploads to {len(ledger.uploads)} repositories")
+    assert ledger.acknowledged > KILLS[storage]
+    if storage == "sqlite":
+        # Whoever was answered at all was told something definite.
+        assert {answer for answer in ledger.answers if isinstance(answer, int)} == {200}, ledger.answers
+    tags = audit(server, ledger)
+    everybody_verifies(server, tags, tagtrust, fresh_directory)
+    server.stop()
+    server.assert_no_panic()
+
+
+def crew(server, ledger, rng) -> list[Publisher]:
+    """Some with repositories of their own, some who race for one."""
+    shared = "registry.example/lab/shared"
+    first = Publisher(server, ledger, "first", rng, shared)
+    assert first.publish()
+    first.site.wire.close()
+    # Seeds for each, or the order in which the threads come would matter.
+    return [
+        Publisher(server, ledger, f"publisher-{number}", type(rng)(rng.getrandbits(64)), shared if number < SHARED_BY else None)
+        for number in range(PUBLISHERS)
+    ]
+
+
+def kill(server, postgres, rng, tally):
+    """And start again what is dead, with or without waiting until it answers."""
+    what = rng.choice(["server"] * 4 + ["postgres", "backend"] if postgres else ["server"])
+    tally[f"{what} killed"] += 1
+    tally["kills"] += 1
+    if what == "postgres":
+        postgres.kill_all()
+        time.sleep(rng.uniform(0, 0.1))
+        postgres.start()
+    elif what == "backend":
+        postgres.kill_one(rng)
+    if what == "server" or rng.random() < 0.3 or not server.is_running:
+        tally["starts killed"] += not server.waits
+        server.kill()
+        server.waits = rng.random() < 0.8
+        server.start()
+
+
+def everybody_verifies(server, tags, tagtrust, fresh_directory):
+    """Our client all of them; the real `notary` as many as it can in its time, each tag's digest."""
+    assert tags
+    client = tagtrust.Client(server=server.url, ca_file=server.ca_file, trust_dir=fresh_directory())
+    for gun, digests in tags.items():
+        found = {row.tag: f"sha256:{row.digest}" for row in client.inspect(gun).signed_tags}
+        assert found == digests, gun
+
+    notary, deadline = Notary(server, fresh_directory()), time.monotonic() + SECONDS_OF_NOTARY
+
+    def ask(gun):
+        if time.monotonic() > deadline:
+            return 0
+        listed = {tag: digest for tag, (digest, *_) in notary.list(gun).items()}
+        assert listed == tags[gun], gun
+        return 1
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = sum(pool.map(ask, tags))
+    print(f"{asked} of {len(tags)} repositories verified with the real notary, all with our client")
+    assert asked > 0
