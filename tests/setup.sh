@@ -15,6 +15,7 @@ main() {
     python_environment
     docker_cli
     registry
+    postgresql
 }
 
 # notary brings notary-server too, and neither starts a service.
@@ -28,6 +29,7 @@ debian_packages() {
     command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
     command -v skopeo >/dev/null || missing+=(skopeo)
     command -v openssl >/dev/null || missing+=(openssl)
+    command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core mariadb-client-core)
     command -v softhsm2-util >/dev/null || missing+=(softhsm2)
     python_is_ready || "$python" -m pip --version &>/dev/null || missing+=(python3 python3-pip)
     [[ ${#missing[@]} -eq 0 ]] && return
@@ -61,22 +63,47 @@ registry() {
     command -v docker-registry >/dev/null || take docker-registry docker-registry "or install docker-registry"
 }
 
+# Installed, Debian's package would start a database: only what it needs is installed.
+postgresql() {
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return
+    compgen -G "$venv/postgresql/usr/lib/postgresql/*/bin/initdb" >/dev/null && return
+    local missing="PostgreSQL is missing; install any version from 13 on" package needed
+    command -v apt-get >/dev/null || fail "$missing"
+    [[ $EUID -ne 0 ]] || apt_get update
+    package=$(apt-cache depends postgresql | sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$/\1/p')
+    [[ -n $package ]] || fail "$missing"
+    # Without LLVM, which is there for large queries.
+    needed=$(apt-cache depends "$package" | sed -n 's/^ *|\?Depends: \(lib[^<]*\|tzdata\)$/\1/p' | grep -v -e llvm -e elogind)
+    # shellcheck disable=SC2086
+    [[ $EUID -ne 0 ]] || apt_get install -y --no-install-recommends $needed
+    unpack "$venv/postgresql" "$package" "${package/-/-client-}" || fail "cannot download Debian's package $package; $missing"
+}
+
 # Takes a program out of its Debian package into .venv/bin, because installing
 # the package would also start a service.
 take() {
     local program=$1 package=$2 otherwise=$3 unpacked
     command -v apt-get >/dev/null || fail "$program is missing; $otherwise"
     say "taking $program out of Debian's package $package"
+    [[ $EUID -ne 0 ]] || apt_get update
     unpacked=$(mktemp -d)
-    (
-        chmod 755 "$unpacked" # apt downloads as the user _apt where it can
-        cd "$unpacked"
-        [[ $EUID -ne 0 ]] || apt_get update
-        apt_get download "$package"
-        dpkg-deb -x "$package"_*.deb .
-    ) || fail "cannot download Debian's package $package; $otherwise"
+    unpack "$unpacked" "$package" || fail "cannot download Debian's package $package; $otherwise"
     install -m 755 "$unpacked/usr/bin/$program" "$venv/bin/$program"
     rm -r "$unpacked"
+}
+
+# unpack DIRECTORY PACKAGE...
+unpack() {
+    local into=$1 downloads package
+    shift
+    mkdir -p "$into"
+    downloads=$(mktemp -d)
+    chmod 755 "$downloads" # apt downloads as the user _apt where it can
+    (cd "$downloads" && apt_get download "$@") || return
+    for package in "$downloads"/*.deb; do
+        dpkg-deb -x "$package" "$into" || return
+    done
+    rm -r "$downloads"
 }
 
 apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >&2; }

@@ -64,7 +64,7 @@ class Postgres(Daemon):
 
     @staticmethod
     def is_here() -> bool:
-        return bool(shutil.which("psql")) and _program("initdb") is not None
+        return _program("initdb") is not None and _program("psql") is not None
 
     def command(self):
         if not self.data.exists():
@@ -112,10 +112,12 @@ class Postgres(Daemon):
 
     def _psql(self, database):
         connection = ["--host=127.0.0.1", f"--port={self.port}", "--username=lab", f"--dbname={database}"]
-        return ["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", *connection]
+        return [_program("psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", *connection]
 
 
-def _program(name):
-    """Debian keeps them out of PATH, by version."""
-    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
-    return shutil.which(name) or (found[-1] if found else None)
+def _program(name) -> str | None:
+    """Debian keeps them out of PATH, by version; `make setup` unpacks its package here."""
+    unpacked = Path(__file__).parents[2] / ".venv/postgresql"
+    found = [*sorted(glob.glob(f"{unpacked}/usr/lib/postgresql/*/bin/{name}")),
+             *sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))]  # fmt: skip
+    return found[-1] if found else shutil.which(name)

@@ -16,9 +16,9 @@ class NotarySigner(Daemon):
     The database at `db_url` has the signer's tables.
     """
 
-    def __init__(self, directory: Path, db_url: str):
+    def __init__(self, directory: Path, db_url: str, backend="postgres"):
         super().__init__(directory)
-        self.db_url = db_url
+        self.db_url, self.backend = db_url, backend
         self.certificate = make_server_certificate(self.directory)
         self.client = make_client_certificate(self.directory / "client")
 
@@ -54,6 +54,6 @@ class NotarySigner(Daemon):
                 "tls_key_file": str(self.certificate.key_file),
                 "client_ca_file": str(self.client.ca_file),
             },
-            "storage": {"backend": "postgres", "db_url": self.db_url, "default_alias": ALIAS},
+            "storage": {"backend": self.backend, "db_url": self.db_url, "default_alias": ALIAS},
             "logging": {"level": "error"},
         }
