@@ -24,7 +24,10 @@ pub(super) fn options(url: &str, read_only: bool) -> Result<PgConnectOptions> {
         |name: &str| query.iter().any(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name));
 
     let url = format!("{address}?{}", query.join("&"));
-    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| invalid(error.to_string()))?;
+    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
+        // It says so once for each layer.
+        invalid(error.to_string().trim_start_matches("error with configuration: ").to_owned())
+    })?;
     let mode = match options.get_ssl_mode() {
         // Never over a socket, as in lib/pq.
         _ if options.get_socket().is_some() || options.get_host().starts_with('/') => PgSslMode::Disable,

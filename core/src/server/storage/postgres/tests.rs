@@ -74,7 +74,7 @@ async fn tls_is_checked_as_the_url_says() {
     }
     for (url, says) in [
         (tcp("Geheim123", "sslmode=require"), "password authentication failed"),
-        (tcp("Geheim123", "sslmode=never"), "sslmode"),
+        (tcp("Geheim123", "sslmode=never"), "ssl_mode"),
         (format!("postgres://postgres:Geheim123@127.0.0.1:{port}/nosuch?sslmode=disable"), "nosuch"),
         (format!("postgres://postgres:Geheim123@127.0.0.1:port/{}", name(&url)), "port"),
         ("postgres://postgres:Geheim123@127.0.0.1:1/x?sslmode=disable".to_owned(), "127.0.0.1:1"),

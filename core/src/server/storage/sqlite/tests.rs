@@ -255,7 +255,7 @@ async fn every_lookup_goes_through_an_index() {
         "SELECT * FROM file WHERE gun = '' ORDER BY role DESC, version DESC",
         "SELECT min(gun) FROM file WHERE gun > ''",
         "SELECT * FROM change WHERE id > 0 AND id < 9 AND gun = '' ORDER BY id DESC LIMIT 1",
-        "SELECT * FROM change WHERE id > 0 AND id < 9 AND ?3 IS NULL ORDER BY id LIMIT 1",
+        "SELECT * FROM change WHERE id > 0 AND id < 9 AND NULL IS NULL ORDER BY id LIMIT 1",
         "SELECT * FROM key WHERE gun = '' AND role = '' AND algorithm = '' AND used IS NULL ORDER BY number LIMIT 1",
         "SELECT * FROM key WHERE id > '' AND alias <> '' ORDER BY id LIMIT 1",
         "DELETE FROM file WHERE gun = ''",

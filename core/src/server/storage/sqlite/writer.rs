@@ -101,10 +101,13 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Work<F, T> {
         let Some(work) = self.work.take() else { return Ok(()) };
         execute(connection, "SAVEPOINT job")?;
         self.result = work(connection);
-        if self.result.is_err() {
+        if let Err(failed) = &self.result {
+            // SQLite itself gave up the whole transaction, as it does when the disk is full.
+            if connection.is_autocommit() {
+                return Err(failed.clone());
+            }
             execute(connection, "ROLLBACK TO job")?;
         }
-        // Fails where SQLite itself gave up the transaction, as it does when the disk is full.
         execute(connection, "RELEASE job")
     }
 
