@@ -29,6 +29,7 @@ debian_packages() {
     command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
     command -v skopeo >/dev/null || missing+=(skopeo)
     command -v openssl >/dev/null || missing+=(openssl)
+    command -v curl >/dev/null || missing+=(curl)
     command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core mariadb-client-core)
     command -v softhsm2-util >/dev/null || missing+=(softhsm2)
     python_is_ready || "$python" -m pip --version &>/dev/null || missing+=(python3 python3-pip)
