@@ -348,7 +348,7 @@ async fn each_rule_of_a_later_upload_holds_and_nothing_of_a_bad_one_is_stored() 
         vec![(role::TARGETS, with_alice(3))],
         vec![fine.clone(), (role::TARGETS, with_alice(2))],
         vec![(role::TARGETS, publisher.targets(i64::from(i32::MAX) + 1, &[]))],
-        vec![(role::ROOT, publisher.root(1))],
+        vec![(role::ROOT, before[role::ROOT].clone())],
     ] {
         assert_eq!(world.upload(&files).await.unwrap_err(), Refusal::Version);
         assert_eq!(world.state().await, before);
