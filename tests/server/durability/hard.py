@@ -33,7 +33,8 @@ class HardServer(TagtrustServer):
         self.port = lasting_port()
 
     def environment(self):
-        return PASSPHRASE
+        # With SQLite it makes a passphrase of its own.
+        return PASSPHRASE if self.settings["storage"]["backend"] == "postgres" else {}
 
     @property
     def pid(self) -> int:

@@ -85,7 +85,7 @@ class Publisher:
                         time.sleep(pause)
                 except CUT_OFF as error:
                     self.ledger.count(type(error).__name__)
-                    time.sleep(0.01)
+                    time.sleep(0.03)
         except BaseException as error:
             self.error = error
 

@@ -30,7 +30,7 @@ def test_after_200_kills_every_acknowledged_upload_is_there_and_none_half(storag
         publisher.start(stop)
     try:
         while tally["kills"] < KILLS[storage]:
-            time.sleep(rng.uniform(0, 0.25) if server.waits else rng.uniform(0, 0.1))
+            time.sleep(rng.uniform(0, 0.3) if server.waits else rng.uniform(0, 0.1))
             kill(server, database.postgres if storage == "postgres" else None, rng, tally)
         server.waits = True
         if not server.is_running:
