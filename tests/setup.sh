@@ -31,6 +31,7 @@ debian_packages() {
     command -v openssl >/dev/null || missing+=(openssl)
     command -v curl >/dev/null || missing+=(curl)
     command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core mariadb-client-core)
+    command -v chromium >/dev/null || missing+=(chromium)
     command -v softhsm2-util >/dev/null || missing+=(softhsm2)
     python_is_ready || "$python" -m pip --version &>/dev/null || missing+=(python3 python3-pip)
     [[ ${#missing[@]} -eq 0 ]] && return

@@ -92,7 +92,7 @@ class MariaDB(Daemon):
     def query(self, database, sql) -> list[list[str]]:
         """The rows, as text. `database`: a name or the `db_url` of one."""
         name = database.rpartition("/")[2].partition("?")[0]
-        options = ["--no-defaults", "--batch", "--skip-column-names", "--protocol=tcp", "--host=127.0.0.1"]
+        options = ["--no-defaults", "--batch", "--binary-as-hex", "--skip-column-names", "--protocol=tcp", "--host=127.0.0.1"]
         rows = run("mariadb", *options, f"--port={self.port}", "--user=root", name, input=sql).stdout.splitlines()
         return [row.split("\t") for row in rows]
 

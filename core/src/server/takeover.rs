@@ -17,13 +17,13 @@ use bytes::Bytes;
 mod source;
 
 use self::source::{ChangeRow, FileRow, KeyRow, Source};
-use super::keys::{Keys, LocalKeys};
+use super::keys::LocalKeys;
 use super::maintenance::{Parts, no_storage, run};
 use super::notary_config::NotaryDatabase;
 use super::storage::{
     self, Change, ChangeKind, ImportBatch, Imported, KeyRecord, Memory, Storage, StoredFile, Window,
 };
-use super::{KeysConfig, ServerConfig, StorageConfig};
+use super::{KeysConfig, Passphrases, ServerConfig, StorageConfig};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 use crate::metadata::role;
@@ -112,16 +112,24 @@ impl Takeover {
     }
 
     async fn work(&self, config: &ServerConfig) -> Result<TakeoverReport> {
-        // Keys that the server's database needs are in the signer's, if that is read later.
+        // The signer's after the server's: then it has all keys that are needed.
         let mut source = Source::open(&self.from).await?;
+        let mut signer = match &self.signer {
+            Some(signer) => Some(Source::open(signer).await?),
+            None => None,
+        };
+        let problems = match (&mut signer, &config.keys) {
+            (Some(signer), KeysConfig::Local(passphrases)) => try_keys(signer, passphrases).await?,
+            _ => Vec::new(),
+        };
         let mut work = Work::open(config, self.dry_run).await?;
+        work.report.problems = problems;
         work.refuse_if_used(&mut source).await?;
-        if let Some(signer) = &self.signer {
-            work.keys(&mut Source::open(signer).await?).await?;
+        if let Some(signer) = &mut signer {
+            work.keys(signer).await?;
         }
-        let deleted = work.deleted_since(&mut source).await?;
-        for gun in &deleted {
-            work.forget(gun).await?;
+        for gun in work.deleted_since(&mut source).await? {
+            work.forget(&gun).await?;
         }
         let repositories = source.repositories().await?;
         for gun in &repositories {
@@ -135,10 +143,39 @@ impl Takeover {
     }
 }
 
+/// Which of the signer's keys the passphrases do not decrypt. If that is none
+/// at all, the passphrases are wrong, and nothing must be encrypted with them.
+async fn try_keys(signer: &mut Source, passphrases: &Passphrases) -> Result<Vec<(String, String)>> {
+    let nowhere: Arc<dyn Storage> = Arc::new(Memory::default());
+    let keys = LocalKeys::open(&nowhere, &StorageConfig::Memory, passphrases).await?;
+    let (mut tried, mut problems) = (0, Vec::new());
+    let mut after = 0;
+    loop {
+        let rows = signer.keys(after, ROWS).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.id;
+        for row in rows {
+            tried += 1;
+            let place = format!("key {} ({} of {})", row.key_id, row.role, row.gun);
+            match key_record(row) {
+                None => problems.push((place, "is damaged in Notary's database; left out".into())),
+                Some(key) => {
+                    let result = keys.try_key(&key).await;
+                    problems.extend(result.err().map(|error| (place, error.to_string())));
+                }
+            }
+        }
+    }
+    match problems.first() {
+        Some((place, first)) if problems.len() == tried => {
+            Err(invalid(&format!("none of the signer's keys can be decrypted: {place}: {first}")))
+        }
+        _ => Ok(problems),
+    }
+}
+
 struct Work {
     parts: Parts,
-    /// Those of `parts`, where they are in the storage.
-    local: Option<Arc<LocalKeys>>,
     report: TakeoverReport,
 }
 
@@ -148,15 +185,9 @@ impl Work {
             true => (Arc::new(Memory::default()), &StorageConfig::Memory),
             false => (storage::open_for_takeover(&config.storage).await?, &config.storage),
         };
-        let (local, keys): (_, Arc<dyn Keys>) = match &config.keys {
-            KeysConfig::Local(passphrases) => {
-                let local = Arc::new(LocalKeys::open(&storage, storage_config, passphrases).await?);
-                (Some(local.clone()), local)
-            }
-            other => (None, super::keys::open(other, &storage, storage_config).await?),
-        };
+        let keys = super::keys::open(&config.keys, &storage, storage_config).await?;
         let report = TakeoverReport { dry_run, ..TakeoverReport::default() };
-        Ok(Self { parts: Parts::new(config, storage, keys), local, report })
+        Ok(Self { parts: Parts::new(config, storage, keys), report })
     }
 
     fn storage(&self) -> &dyn Storage {
@@ -197,24 +228,9 @@ impl Work {
             let rows = source.keys(after, ROWS).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = last.id;
-            let mut batch = ImportBatch::default();
-            for row in rows {
-                self.report.keys.0 += 1;
-                let id = row.key_id.clone();
-                match key_record(row) {
-                    Some(key) => batch.keys.push(key),
-                    None => self.problem(format!("key {id}"), "is not encrypted as Notary does it; left out"),
-                }
-            }
-            let keys = batch.keys.clone();
-            self.report.keys.1 += self.import(batch).await?.keys;
-            for key in keys {
-                if let Some(local) = &self.local
-                    && let Err(error) = local.try_key(&key).await
-                {
-                    self.problem(format!("key {} ({} of {})", key.id, key.role, key.gun), error);
-                }
-            }
+            self.report.keys.0 += rows.len() as u64;
+            let keys = rows.into_iter().filter_map(key_record).collect();
+            self.report.keys.1 += self.import(ImportBatch { keys, ..ImportBatch::default() }).await?.keys;
         }
     }
 
