@@ -25,7 +25,7 @@ SONAME := libtagtrust.so.$(shell cut -d . -f 1,2 <<< $(VERSION))
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 .PHONY: setup
 setup: ## Install what the demo and the tests need, or say what is missing
@@ -61,6 +61,10 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time
 .PHONY: header
 header: ## Write include/tagtrust.h anew; a test compares it with the sources
 	TAGTRUST_WRITE_HEADER=1 cargo test --locked -p tagtrust-ffi --test header
+
+.PHONY: screenshot
+screenshot: build ## Take docs/ui.png anew
+	TAGTRUST_WRITE_SCREENSHOT=1 python -m pytest tests/server/test_ui.py -k screenshot
 
 .PHONY: wheel
 wheel: setup ## Build the Python wheel into target/wheels

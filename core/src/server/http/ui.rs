@@ -92,7 +92,11 @@ pub(super) async fn repository(service: &Service, gun: &str, query: &str) -> Res
             @match &fault {
                 Some(fault) => p.over { strong { "Clients refuse this repository: " } (Shown(&fault.to_string())) "." },
                 None => @if let Some(set) = &set {
-                    p.fine { "Everything verifies. The next to expire does so " (expiry(set.valid_until(), now)) "." }
+                    p.fine {
+                        @let (name, moment) = first_to_expire(set);
+                        "Everything verifies. Next to be signed anew: " (Shown(name)) ", "
+                        (expiry(moment, now, SOON)) "."
+                    }
                 },
             }
             @if let Some(set) = &set {
@@ -164,6 +168,13 @@ async fn view(
     }
 }
 
+/// Of what only publishers can sign.
+fn first_to_expire(set: &TrustedSet) -> (&str, SystemTime) {
+    let targets = set.roles().filter_map(|name| Some((name, set.targets(name)?.common.expires)));
+    let root = (role::ROOT, set.root().valid_until());
+    targets.fold(root, |first, other| if other.1 < first.1 { other } else { first })
+}
+
 fn tags(gun: &str, tags: &[SignedTag], number: usize) -> Markup {
     let pages = tags.len().div_ceil(ROWS).max(1);
     let number = number.clamp(1, pages);
@@ -214,8 +225,9 @@ fn roles(set: &TrustedSet, now: SystemTime) -> Markup {
                 @for (name, common) in base {
                     tr {
                         td data-label="Role" { (name) }
-                        (version_and_expiry(common, now, html! {
-                            @if name == role::ROOT { br; "certificates " (expiry(certificates, now)) }
+                        @let soon = if name == role::TIMESTAMP { Duration::ZERO } else { SOON };
+                        (version_and_expiry(common, now, soon, html! {
+                            @if name == role::ROOT { br; "certificates " (expiry(certificates, now, SOON)) }
                             @if name == role::TIMESTAMP { br; "The server renews it." }
                         }))
                         td data-label="Keys" { @if let Some(keys) = root.role(name) { (key_list(keys)) } }
@@ -238,7 +250,7 @@ fn delegation(set: &TrustedSet, declared: &DelegatedRole, now: SystemTime) -> Ma
                 br;
                 span.quiet { (paths(&declared.paths)) }
             }
-            (version_and_expiry(common, now, html! {
+            (version_and_expiry(common, now, SOON, html! {
                 @if let Some(error) = set.excluded(&declared.name) {
                     span.over { "does not count: " (Shown(&error.to_string())) }
                 } @else if common.is_none() {
@@ -266,10 +278,10 @@ fn paths(paths: &[String]) -> Markup {
     }
 }
 
-fn version_and_expiry(common: Option<&Common>, now: SystemTime, more: Markup) -> Markup {
+fn version_and_expiry(common: Option<&Common>, now: SystemTime, soon: Duration, more: Markup) -> Markup {
     html! {
         td data-label="Version" { @if let Some(common) = common { (common.version) } @else { "–" } }
-        td data-label="Expires" { @if let Some(common) = common { (expiry(common.expires, now)) } (more) }
+        td data-label="Expires" { @if let Some(common) = common { (expiry(common.expires, now, soon)) } (more) }
     }
 }
 
@@ -287,13 +299,13 @@ fn kind(key: &PublicKey) -> Shown<'_> {
     Shown(key.key_type().as_str())
 }
 
-/// A moment, how far away it is, and whether that is far enough.
-fn expiry(moment: SystemTime, now: SystemTime) -> Markup {
+/// A moment, how far away it is, and whether that is too `soon`.
+fn expiry(moment: SystemTime, now: SystemTime, soon: Duration) -> Markup {
     let text = format_time(moment);
     let left = moment.duration_since(now);
     let class = match left {
         Err(_) => "over",
-        Ok(left) if left < SOON => "soon",
+        Ok(left) if left < soon => "soon",
         Ok(_) => "fine",
     };
     let words = match left {
@@ -346,7 +358,7 @@ impl maud::Render for Shown<'_> {
     fn render_to(&self, out: &mut String) {
         for character in self.0.chars() {
             match character {
-                '"' | '\'' | '\\' => character.render_to(out),
+                '"' | '\'' => character.render_to(out),
                 _ => character.escape_debug().for_each(|character| character.render_to(out)),
             }
         }
@@ -377,10 +389,11 @@ mod tests {
 
     #[test]
     fn a_name_is_text_whatever_is_in_it() {
-        assert_eq!(shown(r#"team/ünï-応用 "a" \ 'b'"#), r#"team/ünï-応用 &quot;a&quot; \ 'b'"#);
+        assert_eq!(shown(r#"team/ünï-応用 "a" 'b'"#), r#"team/ünï-応用 &quot;a&quot; 'b'"#);
         assert_eq!(shown("<script>&amp;"), "&lt;script&gt;&amp;amp;");
         // What turns the writing around, has no width, or is no text.
         assert_eq!(shown("a\u{202e}b\u{200b}c\0d\n"), r"a\u{202e}b\u{200b}c\0d\n");
+        assert_eq!(shown(r"a\u{202e}b"), r"a\\u{202e}b");
     }
 
     #[test]
@@ -393,7 +406,7 @@ mod tests {
     #[test]
     fn what_expires_soon_stands_out() {
         let now = parse_time("2030-01-01T00:00:00Z").unwrap();
-        let words = |moment| expiry(moment, now).into_string();
+        let words = |moment| expiry(moment, now, SOON).into_string();
         assert!(words(now + 31 * DAY).contains(r#">2030-02-01</time> <span class="fine">in 31 days<"#));
         assert!(words(now + 30 * DAY).contains(r#"class="fine">in 30 days"#));
         assert!(words(now + 29 * DAY).contains(r#"class="soon">in 29 days"#));
