@@ -72,8 +72,7 @@ impl Postgres {
     /// A transaction that is the only one to write this repository.
     async fn begin_writing(&self, gun: &str) -> Result<Tx> {
         let mut tx = self.begin().await?;
-        let hash: [u8; 32] = sha256(gun.as_bytes()).into();
-        let [a, b, c, d, e, f, g, h, ..] = hash;
+        let [a, b, c, d, e, f, g, h, ..] = sha256(gun.as_bytes());
         let gun = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
         // Only numbers; two statements, for their order is what prevents a deadlock.
         let locks = format!(

@@ -336,7 +336,7 @@ impl Storage for Sqlite {
         })?;
         if self.writer.is_some() {
             // Writes what is there already.
-            self.write(|connection| Ok(file::set_schema_version(connection)?)).await?;
+            self.write(|connection| Ok(file::mark(connection)?)).await?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,8 +17,8 @@ pub(crate) struct Instance {
     /// Of its unix socket; with `ca.crt`, `client.crt` and `client.key` in it.
     pub(crate) directory: PathBuf,
     pub(crate) port: u16,
-    /// The script stops the server when this is closed, however the process ends.
-    _alive: ChildStdin,
+    /// The script stops the server when its input is closed, however the process ends.
+    _script: Child,
 }
 
 /// The URL of a new database. `None`, and said so, where there is no PostgreSQL;
@@ -114,6 +114,6 @@ fn start(programs: &Path) -> Instance {
         .unwrap();
     let mut directory = String::new();
     BufReader::new(script.stdout.take().unwrap()).read_line(&mut directory).unwrap();
-    assert!(!directory.is_empty(), "PostgreSQL did not start: {:?}", script.wait());
-    Instance { directory: directory.trim().into(), port, _alive: script.stdin.take().unwrap() }
+    assert!(!directory.is_empty(), "PostgreSQL did not start");
+    Instance { directory: directory.trim().into(), port, _script: script }
 }

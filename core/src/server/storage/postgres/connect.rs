@@ -14,6 +14,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 /// whose server hangs ends before those who wait give up.
 const TIMEOUTS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "5s"), ("lock_timeout", "10s")];
 
+/// Weaker than lib/pq in one thing: sqlx trusts the system's certificate
+/// authorities, too, where `sslrootcert` is given. `verify-full` makes up for it.
 pub(super) fn options(url: &str, read_only: bool) -> Result<PgConnectOptions> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(invalid("it does not start with postgres://".to_owned()));

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::{Error, Result};
 
-/// Marks the file as ours: "tagt".
+/// "tagt".
 const APPLICATION_ID: i32 = 0x7461_6774;
 
 /// What brings the schema from each version to the next. Never change one that
@@ -96,8 +96,8 @@ pub(super) fn writable(path: &Path) -> Result<Connection> {
         for migration in MIGRATIONS.iter().skip(version) {
             connection.execute_batch(migration)?;
         }
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        set_schema_version(&connection)?;
+        mark(&connection)?;
+        connection.pragma_update(None, "user_version", i64::try_from(NEWEST).unwrap_or(i64::MAX))?;
         connection.execute_batch("COMMIT")
     };
     migrate().map_err(|error: rusqlite::Error| refused(path, &error))?;
@@ -127,8 +127,9 @@ pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-pub(super) fn set_schema_version(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "user_version", i64::try_from(NEWEST).unwrap_or(i64::MAX))
+/// Marks the file as ours, again if it is.
+pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)
 }
 
 /// How many migrations the file has seen; an error if it is not ours.
