@@ -18,7 +18,7 @@ mod multipart;
 mod refusal;
 mod registry;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;

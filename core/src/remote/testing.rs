@@ -9,7 +9,7 @@ use std::thread;
 
 /// Certificates made with openssl for `127.0.0.1`, `::1` and `localhost`,
 /// valid for a hundred years; the authority's key is gone.
-pub(super) fn testdata(name: &str) -> PathBuf {
+pub(crate) fn testdata(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/remote/testdata").join(name)
 }
 

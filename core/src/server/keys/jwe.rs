@@ -4,13 +4,14 @@
 //! what they are for where nobody can change it. Those of Notary's signer are
 //! only read: for each of them a key is derived from the passphrase anew.
 
+use std::num::NonZeroU32;
+
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use aes_kw::{KwAes128, KwAes256};
 use base64ct::{Base64UrlUnpadded, Encoding};
-use pbkdf2::pbkdf2_hmac;
+use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// Why there is no plaintext.
@@ -143,16 +144,15 @@ impl<'a> Sealed<'a> {
             return Err(Malformed("Notary's signer did not encrypt it"));
         };
         // Stricter: RFC 7518 has at least 8 bytes of salt and no upper bound of iterations.
-        if !(1..=MAX_ITERATIONS).contains(p2c) {
-            return Err(Malformed("its p2c is zero or too high"));
-        }
+        let p2c = NonZeroU32::new(*p2c).filter(|p2c| p2c.get() <= MAX_ITERATIONS);
+        let p2c = p2c.ok_or(Malformed("its p2c is zero or too high"))?;
         let p2s = Base64UrlUnpadded::decode_vec(p2s).map_err(|_| Malformed("its p2s is not base64url"))?;
         if p2s.len() < 8 {
             return Err(Malformed("its p2s has less than 8 bytes"));
         }
         let salt = [b"PBES2-HS256+A128KW\0", &p2s[..]].concat();
         let mut kek = Zeroizing::new([0; 16]);
-        pbkdf2_hmac::<Sha256>(passphrase.as_bytes(), &salt, *p2c, &mut *kek);
+        pbkdf2::derive(PBKDF2_HMAC_SHA256, p2c, &salt, passphrase.as_bytes(), &mut *kek);
         self.decrypt(|wrapped, key| KwAes128::new((&*kek).into()).unwrap_key(wrapped, key).is_ok())
     }
 

@@ -328,3 +328,249 @@ mod proto {
 
     pub(super) const SERVING: i32 = 1;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+    use std::process::{Child, Command, Stdio};
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::crypto::PrivateKey;
+    use crate::remote::testing::testdata;
+
+    const GUN: &str = "reg.example/app";
+
+    /// Debian's notary-signer, with keys in memory.
+    struct NotarySigner {
+        address: SocketAddr,
+        directory: tempfile::TempDir,
+        process: Child,
+    }
+
+    impl NotarySigner {
+        async fn start(ip: Ipv4Addr) -> Self {
+            let address = TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let server = serde_json::json!({
+                "grpc_addr": address.to_string(),
+                "tls_cert_file": testdata("server.pem"),
+                "tls_key_file": testdata("server.key"),
+                "client_ca_file": testdata("ca.pem"),
+            });
+            let config = serde_json::json!({"server": server, "storage": {"backend": "memory"}});
+            std::fs::write(directory.path().join("signer.json"), config.to_string()).unwrap();
+            let process = Self::spawn(&directory);
+            let signer = Self { address, directory, process };
+            signer.wait().await;
+            signer
+        }
+
+        fn spawn(directory: &tempfile::TempDir) -> Child {
+            let config = directory.path().join("signer.json");
+            Command::new("notary-signer")
+                .arg(format!("-config={}", config.display()))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("notary-signer is missing; tests/setup.sh installs it")
+        }
+
+        async fn wait(&self) {
+            let start = Instant::now();
+            while tokio::net::TcpStream::connect(self.address).await.is_err() {
+                assert!(start.elapsed() < Duration::from_secs(30), "notary-signer does not start");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+
+        async fn restart(&mut self) {
+            self.stop();
+            self.process = Self::spawn(&self.directory);
+            self.wait().await;
+        }
+
+        fn stop(&mut self) {
+            self.process.kill().unwrap();
+            self.process.wait().unwrap();
+        }
+
+        fn config(&self, key_algorithm: &str) -> RemoteSignerConfig {
+            config(self.address, key_algorithm)
+        }
+    }
+
+    impl Drop for NotarySigner {
+        fn drop(&mut self) {
+            self.stop();
+        }
+    }
+
+    fn config(address: SocketAddr, key_algorithm: &str) -> RemoteSignerConfig {
+        RemoteSignerConfig {
+            hostname: address.ip().to_string(),
+            port: address.port(),
+            key_algorithm: key_algorithm.into(),
+            ca: Some(testdata("ca.pem")),
+            client: Some((testdata("client.pem"), testdata("client.key"))),
+        }
+    }
+
+    fn listed<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> RoleKeys {
+        let keys = keys.into_iter().map(|key| (key.id().clone(), Arc::new(key.clone())));
+        RoleKeys { keys: keys.collect(), threshold: 1 }
+    }
+
+    fn reason<T: std::fmt::Debug>(result: Result<T, KeysError>) -> String {
+        let Err(KeysError::Unavailable(reason)) = result else { panic!("{result:?}") };
+        reason
+    }
+
+    #[tokio::test]
+    async fn notarys_signer_makes_keys_and_signs() {
+        let signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
+        for (algorithm, method) in [("ecdsa", "ecdsa"), ("ed25519", "eddsa")] {
+            let keys = RemoteSigner::open(&signer.config(algorithm)).unwrap();
+            keys.check().await.unwrap();
+            let public = keys.pending(GUN, "timestamp").await.unwrap();
+            assert_eq!(public.key_type().as_str(), algorithm);
+
+            // The second one has no cache.
+            let stranger = PrivateKey::generate_ed25519().unwrap();
+            for keys in [&keys, &RemoteSigner::open(&signer.config(algorithm)).unwrap()] {
+                let role_keys = listed([stranger.public_key(), &public]);
+                let held = keys.held(GUN, "timestamp", &role_keys).await.unwrap();
+                assert_eq!(held.as_ref(), Some(&public));
+                let message = vec![b'm'; 100_000];
+                let signatures = keys.sign(GUN, "timestamp", &role_keys, &message).await.unwrap();
+                let [signature] = &signatures[..] else { panic!("{signatures:?}") };
+                assert_eq!((&signature.key_id, &*signature.method), (public.id(), method));
+                assert!(public.verify(method, &message, &signature.bytes));
+                // A key that the signer does not have, and one that is for another role.
+                for (role, key) in [("timestamp", stranger.public_key()), ("snapshot", &public)] {
+                    assert_eq!(keys.held(GUN, role, &listed([key])).await.unwrap(), None);
+                    assert_eq!(keys.sign(GUN, role, &listed([key]), b"message").await.unwrap(), []);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signer_that_is_away_is_unavailable_until_it_is_back() {
+        let mut signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
+        let keys = RemoteSigner::open(&signer.config("ecdsa")).unwrap();
+        let public = keys.pending(GUN, "timestamp").await.unwrap();
+        signer.stop();
+        for _ in 0..3 {
+            let start = Instant::now();
+            let sign = keys.sign(GUN, "timestamp", &listed([&public]), b"message").await;
+            // Not taken for a signer that does not have the key.
+            assert!(reason(sign).starts_with("Unavailable: "));
+            reason(keys.check().await);
+            assert!(start.elapsed() < CONNECT);
+        }
+        signer.process = NotarySigner::spawn(&signer.directory);
+        signer.wait().await;
+        keys.check().await.unwrap();
+        // Its keys were in memory.
+        assert_eq!(keys.held(GUN, "timestamp", &listed([&public])).await.unwrap(), None);
+        signer.restart().await;
+        keys.pending(GUN, "timestamp").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_signer_that_falls_silent_is_given_up() {
+        let signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
+        let proxy = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let keys = RemoteSigner::open(&config(proxy.local_addr().unwrap(), "ecdsa")).unwrap();
+        let (silence, heard) = tokio::sync::watch::channel(false);
+        let target = signer.address;
+        let forward = tokio::spawn(async move {
+            while let Ok((mut near, _)) = proxy.accept().await {
+                let mut heard = heard.clone();
+                tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(target).await.unwrap();
+                    // Silent: both connections stay open, and nothing goes through.
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = async { drop(heard.wait_for(|silent| *silent).await) } => {}
+                    }
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        keys.check().await.unwrap();
+        silence.send(true).unwrap();
+        let start = Instant::now();
+        reason(keys.pending(GUN, "timestamp").await);
+        assert!(start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+        silence.send(false).unwrap();
+        // Over a new connection.
+        keys.check().await.unwrap();
+        forward.abort();
+    }
+
+    #[tokio::test]
+    async fn tls_is_verified_on_both_sides() {
+        let signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
+        let good = signer.config("ecdsa");
+        let failed = async |config: &RemoteSignerConfig| {
+            reason(RemoteSigner::open(config).unwrap().pending(GUN, "timestamp").await)
+        };
+        let without = failed(&RemoteSignerConfig { client: None, ..good.clone() }).await;
+        assert!(without.contains("CertificateRequired") || without.contains("BadCertificate"), "{without}");
+        let unknown = failed(&RemoteSignerConfig { ca: None, ..good.clone() }).await;
+        assert!(unknown.contains("UnknownIssuer"), "{unknown}");
+
+        // Its certificate is not for this address.
+        let elsewhere = NotarySigner::start(Ipv4Addr::new(127, 0, 0, 2)).await;
+        assert_eq!(elsewhere.address.ip(), IpAddr::from([127, 0, 0, 2]));
+        let other = failed(&elsewhere.config("ecdsa")).await;
+        assert!(other.contains("not valid for name"), "{other}");
+
+        RemoteSigner::open(&good).unwrap().pending(GUN, "timestamp").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn settings_that_cannot_be_used_are_named() {
+        let good = config(SocketAddr::from(([127, 0, 0, 1], 1)), "ecdsa");
+        let refused = |config: RemoteSignerConfig| match RemoteSigner::open(&config) {
+            Err(Error::InvalidConfiguration { what, .. }) => what,
+            _ => panic!("taken: {config:?}"),
+        };
+        let rsa = RemoteSignerConfig { key_algorithm: "rsa".into(), ..good.clone() };
+        assert_eq!(refused(rsa), "key algorithm of the signer");
+        let [ca, key] = [testdata("ca.pem"), testdata("server.key")];
+        let missing = RemoteSignerConfig { ca: Some("/nonexistent/ca.pem".into()), ..good.clone() };
+        assert_eq!(refused(missing), "/nonexistent/ca.pem");
+        let no_certificate = RemoteSignerConfig { ca: Some(key.clone()), ..good.clone() };
+        assert_eq!(refused(no_certificate), key.display().to_string());
+        let other_key =
+            RemoteSignerConfig { client: Some((testdata("client.pem"), key.clone())), ..good.clone() };
+        assert_eq!(refused(other_key), key.display().to_string());
+        let no_key =
+            RemoteSignerConfig { client: Some((testdata("client.pem"), ca.clone())), ..good.clone() };
+        assert_eq!(refused(no_key), ca.display().to_string());
+        let no_name = RemoteSignerConfig { hostname: "sig ner".into(), ..good };
+        assert!(refused(no_name).starts_with("signer https://sig ner:1"));
+    }
+
+    #[test]
+    fn a_key_must_have_the_id_that_the_signer_gives() {
+        let key = PrivateKey::generate_ed25519().unwrap();
+        let info = |id: &str, algorithm: &str| {
+            let algorithm = Some(proto::Algorithm { algorithm: algorithm.into() });
+            Some(proto::KeyInfo { key_id: Some(proto::KeyId { id: id.into() }), algorithm })
+        };
+        let public = key.public_key().public_bytes().to_vec();
+        let read = |info, public: &[u8]| read_key(info, public.to_vec());
+        assert_eq!(read(info(key.id().as_str(), "ed25519"), &public).as_ref(), Ok(key.public_key()));
+        for wrong in
+            [None, info("", "ed25519"), info(key.id().as_str(), "ecdsa"), info(&"0".repeat(64), "ed25519")]
+        {
+            reason(read(wrong, &public));
+        }
+        reason(read(info(key.id().as_str(), "ed25519"), &public[1..]));
+    }
+}
