@@ -10,13 +10,26 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from attacks import tuf
-from server.site import Draft, Site
 from server.durability.reader import Reader
+from server.site import Draft, Site
+from server.wire import Wire
 
 RELEASES = "targets/releases"
 SIGNED_BY_CLIENTS = ("root", "targets", RELEASES)
-# For whoever asks a server that is being killed.
+# What becomes of a request while something is being killed.
 CUT_OFF = (OSError, http.client.HTTPException)
+
+
+class Unavailable(ConnectionError):
+    """The server answers that it cannot."""
+
+
+class HonestWire(Wire):
+    def request(self, *args, **more):
+        answer = super().request(*args, **more)
+        if answer.status >= 500:
+            raise Unavailable(f"{answer.status} {answer.code}")
+        return answer
 
 
 @dataclass(eq=False)
@@ -57,14 +70,14 @@ class Publisher:
     that it publishes, and others at the same time; otherwise it makes its own, a new one now and then.
     """
 
-    def __init__(self, server, ledger, name, rng: random.Random, shared=None, repositories=8):
+    def __init__(self, server, ledger, name, rng: random.Random, shared=None, repositories=30):
         self.site = Site(server, reference=False)
+        self.site.wire = HonestWire(server)
         self.ledger, self.name, self.rng = ledger, name, rng
         self.shared, self.repositories = shared, repositories
         self.guns = self.number = 0
-        self.draft = None
-        self.thread = None
-        self.error = None
+        self.draft = self.stored = None
+        self.thread = self.error = None
 
     def start(self, stop: threading.Event, pause=0.0):
         self.thread = threading.Thread(target=self._run, args=(stop, pause), name=self.name)
@@ -84,7 +97,7 @@ class Publisher:
                     if pause:
                         time.sleep(pause)
                 except CUT_OFF as error:
-                    self.ledger.count(type(error).__name__)
+                    self.ledger.count(str(error) if isinstance(error, Unavailable) else "cut off")
                     time.sleep(0.03)
         except BaseException as error:
             self.error = error
@@ -96,8 +109,6 @@ class Publisher:
         # What is stored is asked for once, and again whenever something went wrong.
         if self.stored is None:
             self.stored = self.ask()
-            if self.stored is None:
-                return False
         roles = self.choose()
         for role in roles:
             self.draft[role].signed["version"] = self.stored[role] + 1
@@ -106,11 +117,11 @@ class Publisher:
         upload = self.ledger.attempt(self.draft.gun, parts := self.draft.parts(*roles))
         before, self.stored = self.stored, None
         answer = self.site.upload(self.draft.gun, parts)
-        self.ledger.count(answer.status if answer.status != 400 else answer.code)
+        self.ledger.count("acknowledged" if answer.status == 200 else answer.code)
         if answer.status == 200:
             upload.acknowledged = True
             self.stored = before | {role: version for role, version in upload.files}
-            if not self.shared and self.guns < self.repositories and self.rng.random() < 0.15:
+            if not self.shared and self.guns < self.repositories and self.rng.random() < 0.3:
                 self.draft = None
         return upload.acknowledged
 
@@ -122,16 +133,11 @@ class Publisher:
         self.stored = None
         return draft
 
-    def ask(self) -> dict[str, int] | None:
-        """The versions that are stored, 0 if none; None if the server does not say."""
-        stored = {}
-        for role in SIGNED_BY_CLIENTS:
-            answer = self.site.get(self.draft.gun, f"{role}.json")
-            if answer.status not in (200, 404):
-                self.ledger.count(answer.status)
-                return None
-            stored[role] = version_of(answer.body) if answer.status == 200 else 0
-        return stored
+    def ask(self) -> dict[str, int]:
+        """The versions that are stored, 0 if none."""
+        answers = {role: self.site.get(self.draft.gun, f"{role}.json") for role in SIGNED_BY_CLIENTS}
+        assert {answer.status for answer in answers.values()} <= {200, 404}, answers
+        return {role: version_of(answer.body) if answer.status == 200 else 0 for role, answer in answers.items()}
 
     def choose(self) -> tuple[str, ...]:
         """Roles to upload now."""

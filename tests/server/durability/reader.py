@@ -48,17 +48,18 @@ class Reader:
         return [self._answer() for _ in paths]
 
     def _answer(self):
-        # It closes its stream with the last byte of the answer; ours has to stay.
-        answer = http.client.HTTPResponse(_Stays(self._stream))
+        answer = http.client.HTTPResponse(Stays(self._stream))
         answer.begin()
         return answer.status, answer.read()
 
 
-class _Stays:
-    """A socket as `http.client` wants it."""
+class Stays:
+    """A stream in which one answer follows the other, as `http.client` wants it: it would close its own."""
 
     def __init__(self, stream):
-        self.stream = stream
+        self._stream = stream
+        self.read, self.readline, self.readinto = stream.read, stream.readline, stream.readinto
+        self.read1, self.peek = stream.read1, getattr(stream, "peek", None)
 
     def makefile(self, _):
         return self
@@ -68,6 +69,3 @@ class _Stays:
 
     def flush(self):
         pass
-
-    def __getattr__(self, name):
-        return getattr(self.stream, name)
