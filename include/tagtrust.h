@@ -18,6 +18,13 @@
  *     if (tagtrust_client_sign(client, "registry.example/team/app:1.2", NULL, 0,
  *                              &publication, &error) == TAGTRUST_OK) ...
  *
+ * and a trust server to do it with:
+ *
+ *     tagtrust_server_config *in_memory = tagtrust_server_config_new();
+ *     tagtrust_server *server;
+ *     if (tagtrust_server_start(in_memory, &server, &error) == TAGTRUST_OK)
+ *         tagtrust_config_set_server(config, tagtrust_server_url(server));
+ *
  * The contract, for all functions:
  *
  * Results. What can fail returns a tagtrust_status. Only TAGTRUST_OK means yes.
@@ -52,11 +59,13 @@
  * Settings. Whether a name, URL or file can be used is looked at when the client
  * is made: tagtrust_client_new answers TAGTRUST_INVALID_CONFIGURATION. Only
  * what tagtrust_config_pin_ca and tagtrust_config_add_signer get is read at once.
+ * It is the same with a server and tagtrust_server_start.
  *
- * Threads. A client may be used by any number of threads at once. Images,
- * inspections, publications, texts and errors may be read by several at once. A
- * configuration and an edit belong to one thread at a time. Nothing may be used
- * once it is freed. A child after fork must not use what its parent made.
+ * Threads. A client may be used by any number of threads at once, and so may a
+ * server. Images, inspections, publications, texts and errors may be read by
+ * several at once. A configuration and an edit belong to one thread at a time.
+ * Nothing may be used once it is freed. A child after fork must not use what its
+ * parent made, nor free a server.
  *
  * Callbacks. They come with a `data` pointer of yours, which is only handed
  * back. From tagtrust_client_new on, until the client and all its edits are
@@ -92,6 +101,11 @@
 #define TAGTRUST_VERSION_MAJOR 0
 #define TAGTRUST_VERSION_MINOR 1
 #define TAGTRUST_VERSION_PATCH 0
+
+/* For a library that was built without the feature `server`. */
+#ifndef TAGTRUST_NO_SERVER
+#define TAGTRUST_SERVER
+#endif
 
 /// How a call ended.
 ///
@@ -192,6 +206,18 @@ typedef struct tagtrust_text tagtrust_text;
 /// What was published, or staged, or what would be. Freed with
 /// `tagtrust_publication_free`; several threads may read it at once.
 typedef struct tagtrust_publication tagtrust_publication;
+
+#if defined(TAGTRUST_SERVER)
+/// A running trust server. It works in threads of its own, and any number can run
+/// at once. Freed with `tagtrust_server_free`, once no other thread uses it.
+typedef struct tagtrust_server tagtrust_server;
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Settings of a server; what is not set is as the functions say. Freed with
+/// `tagtrust_server_config_free`; one thread at a time may use it.
+typedef struct tagtrust_server_config tagtrust_server_config;
+#endif
 
 /// Gives the time in seconds since 1970 in UTC.
 typedef int64_t (*tagtrust_clock_callback)(void *data);
@@ -885,6 +911,162 @@ tagtrust_status tagtrust_client_publish_proposals(const tagtrust_client *client,
                                                   size_t count,
                                                   tagtrust_publication **publication,
                                                   tagtrust_error **error);
+
+#if defined(TAGTRUST_SERVER)
+/// Starts a server, which answers when this returns. The configuration stays the
+/// caller's, and later changes to it do not matter to the server.
+///
+/// `TAGTRUST_INVALID_CONFIGURATION` also if the address is taken;
+/// `TAGTRUST_STORE_ERROR` if the storage cannot be used.
+tagtrust_status tagtrust_server_start(const tagtrust_server_config *config,
+                                      tagtrust_server **server,
+                                      tagtrust_error **error);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Where it answers, such as "http://127.0.0.1:34567": for
+/// `tagtrust_config_set_server`. It stays when the server is stopped.
+const char *tagtrust_server_url(const tagtrust_server *server);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// The certificate that it made for itself, PEM: written to a file, it is what
+/// `tagtrust_config_set_ca_file` takes. NULL if it made none.
+const char *tagtrust_server_certificate_pem(const tagtrust_server *server);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Reads TLS files and users again, and opens the access log anew. If a file
+/// cannot be used, what was read before still holds.
+tagtrust_status tagtrust_server_reload(const tagtrust_server *server,
+                                       tagtrust_error **error);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Lets requests that have begun end, for a few seconds at most, and stops. Does
+/// nothing if it was stopped already, or for NULL.
+void tagtrust_server_stop(const tagtrust_server *server);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Stops a server if it is running, and frees it.
+void tagtrust_server_free(tagtrust_server *server);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// A configuration of a server in memory, on a free port of 127.0.0.1, over
+/// plain HTTP, which everybody may use.
+tagtrust_server_config *tagtrust_server_config_new(void);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Reads a configuration file of notary-server, with its environment variables
+/// `NOTARY_SERVER_...`.
+tagtrust_status tagtrust_server_config_from_file(const char *path,
+                                                 tagtrust_server_config **config,
+                                                 tagtrust_error **error);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Frees a configuration of a server.
+void tagtrust_server_config_free(tagtrust_server_config *config);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Where to listen, such as "127.0.0.1:4443", or ":4443" for all addresses of the
+/// machine. Port 0 takes a free one. Default: "127.0.0.1:0".
+tagtrust_status tagtrust_server_config_set_listen(tagtrust_server_config *config,
+                                                  const char *address);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Where repositories and keys are kept: "memory", "sqlite:FILE", which is made if
+/// it is not there, or "postgres://USER:PASSWORD@HOST/DATABASE", which any number
+/// of servers share. Default: "memory".
+tagtrust_status tagtrust_server_config_set_storage(tagtrust_server_config *config,
+                                                   const char *storage);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// TLS with a certificate that the server makes for itself, new with each start:
+/// `tagtrust_server_certificate_pem` has it. Default: plain HTTP.
+tagtrust_status tagtrust_server_config_set_tls_self_signed(tagtrust_server_config *config);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// TLS with PEM files, read again by `tagtrust_server_reload`. `client_ca` may be
+/// NULL; else clients need a certificate under one of those in there.
+tagtrust_status tagtrust_server_config_set_tls(tagtrust_server_config *config,
+                                               const char *certificate,
+                                               const char *key,
+                                               const char *client_ca);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Adds a passphrase that protects the server's own keys where they are kept.
+/// The first one is for new keys; others are for those that are under them. Each
+/// has a name, such as "default". Default: the server makes one, in memory, or for
+/// SQLite in "FILE.passphrase". PostgreSQL needs one.
+tagtrust_status tagtrust_server_config_add_passphrase(tagtrust_server_config *config,
+                                                      const char *name,
+                                                      const char *passphrase);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Docker's token scheme: the URL of the token server, the name of this service,
+/// who issues the tokens, and a PEM file with the certificates under which they
+/// are signed. Default: everybody may do everything.
+tagtrust_status tagtrust_server_config_set_token_auth(tagtrust_server_config *config,
+                                                      const char *realm,
+                                                      const char *service,
+                                                      const char *issuer,
+                                                      const char *root_certificates);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Users and their passwords, as `htpasswd -B` writes them; all of them may do
+/// everything. With `anonymous_pull` anyone may read.
+tagtrust_status tagtrust_server_config_set_password_file(tagtrust_server_config *config,
+                                                         const char *path,
+                                                         bool anonymous_pull);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Adds a prefix of the repositories that are served, which ends in "/". Default: all.
+tagtrust_status tagtrust_server_config_add_gun_prefix(tagtrust_server_config *config,
+                                                      const char *prefix);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Stores nothing, only serves. Default: false.
+tagtrust_status tagtrust_server_config_set_read_only(tagtrust_server_config *config,
+                                                     bool read_only);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// How many versions of each role to keep besides those in use. Default: all.
+tagtrust_status tagtrust_server_config_set_keep_versions(tagtrust_server_config *config,
+                                                         size_t count);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// How long snapshots and timestamps that the server signs are valid, in seconds.
+/// Default: 1095 and 14 days, as in Notary.
+tagtrust_status tagtrust_server_config_set_lifetimes(tagtrust_server_config *config,
+                                                     uint64_t snapshot,
+                                                     uint64_t timestamp);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// Whether the page "/ui/" is there. Default: true.
+tagtrust_status tagtrust_server_config_set_ui(tagtrust_server_config *config, bool ui);
+#endif
+
+#if defined(TAGTRUST_SERVER)
+/// A file to which a line of JSON is appended for each request. Default: none.
+tagtrust_status tagtrust_server_config_set_access_log(tagtrust_server_config *config,
+                                                      const char *path);
+#endif
 
 /// The name of a status, such as "TagNotSigned"; NULL for an unknown number.
 /// Never freed.

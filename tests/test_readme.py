@@ -16,6 +16,7 @@ from interop.verifiers import BUILD, environment
 from lab import Notary, NotaryServer, Postgres, repositories, run
 from lab.notary import PASSPHRASE
 from lab.need import need
+from lab.postgres import NOTARY_TABLES, SIGNER_TABLES
 from lab.process import clean_environment, free_port
 
 ROOT = Path(__file__).parent.parent
@@ -114,19 +115,25 @@ def test_the_server_of_the_python_block_serves_what_it_signs(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def database():
+def databases():
+    """Those of the page on servers, by their names there."""
     need(Postgres.is_here(), "PostgreSQL")
     with Postgres() as postgres:
-        yield postgres.database()
+        yield {
+            "postgres://tagtrust:secret@db.example/tagtrust": postgres.database(),
+            "postgres://server@db.example/notaryserver": postgres.database(NOTARY_TABLES),
+            "postgres://signer@db.example/notarysigner": postgres.database(SIGNER_TABLES),
+        }
 
 
-def test_the_commands_of_the_page_on_servers_work_in_their_order(database, tmp_path):
+def test_the_commands_of_the_page_on_servers_work_in_their_order(databases, tmp_path):
     for program in ("bash", "curl"):
         need(bool(shutil.which(program)), program)
     need((BUILD / "tagtrust-server").exists(), "tagtrust-server")
     page = (ROOT / "docs/server.md").read_text()
     # Of the page only what cannot be the same here.
-    page = page.replace("postgres://tagtrust:secret@db.example/tagtrust", database)
+    for name, url in databases.items():
+        page = page.replace(name, url)
     for port in ("4443", "4444"):
         page = page.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free_port()}")
     (config,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
@@ -147,7 +154,7 @@ def test_the_commands_of_the_page_on_servers_work_in_their_order(database, tmp_p
             shell.wait()
     shown = (tmp_path / "said").read_text()
     assert status == 0, shown
-    assert f"registry.example/team/app@sha256:4355" in shown
+    assert "registry.example/team/app@sha256:4355" in shown
     assert shown.count("$ ") >= len(commands) == 27, len(commands)
     assert (tmp_path / "copy.db").stat().st_size and (tmp_path / "access.log").stat().st_size
 

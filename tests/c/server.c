@@ -147,6 +147,7 @@ static void what_cannot_be_used_is_said_when_it_starts(void) {
     START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_password_file, "/nonexistent", true);
     START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_add_gun_prefix, "no-slash");
     START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_keep_versions, 0);
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_set_lifetimes, 1, UINT64_MAX);
     write_file("broken.json", "{");
     FAILS(tagtrust_server_config, TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_from_file, "/nonexistent");
     FAILS(tagtrust_server_config, TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_from_file,

@@ -226,7 +226,7 @@ class TestSettings:
             with pytest.raises(tagtrust.Unreachable):
                 client_of(server, ca_file=files.ca_file).verify(REFERENCE)
 
-    def test_a_database_outlives_its_server(self, tagtrust, sign, client_of, verify, tmp_path):
+    def test_a_database_outlives_its_server(self, tagtrust, client_of, verify, tmp_path):
         settings = {"storage": f"sqlite:{tmp_path}/trust.db"}
         with tagtrust.Server(**settings) as server:
             client_of(server, trust_dir=tmp_path / "publisher").sign(REFERENCE, DIGEST, SIZE)
@@ -238,8 +238,9 @@ class TestSettings:
         with tagtrust.Server(**settings, read_only=True) as server:
             assert verify(server) == DIGEST
             with pytest.raises(tagtrust.TrustError):
-                sign(server)
-            assert verify(server) == DIGEST
+                client_of(server, trust_dir=tmp_path / "publisher").sign(f"{GUN}:1.4", DIGEST, SIZE)
+            with pytest.raises(tagtrust.TagNotSigned):
+                client_of(server).verify(f"{GUN}:1.4")
 
     def test_passphrases_can_change(self, tagtrust, client_of, verify, tmp_path):
         storage = f"sqlite:{tmp_path}/trust.db"
@@ -339,6 +340,7 @@ class TestSettings:
             {"passphrase": {}},
             {"timestamp_lifetime": -1},
             {"timestamp_lifetime": 0},
+            {"timestamp_lifetime": datetime.timedelta(days=40000)},
             {"snapshot_lifetime": float("nan")},
             {"storage": "postgres://a:secret@127.0.0.1:1/b"},
         ],

@@ -20,6 +20,8 @@ use crate::{Error, Result};
 const STOP_TIME: Duration = Duration::from_secs(8);
 /// How long storage may go on after that.
 const LAST_WRITES: Duration = Duration::from_secs(1);
+/// Longer ones would overflow an expiry.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Connections that may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4096;
 
@@ -215,10 +217,16 @@ fn check(config: &ServerConfig) -> Result<()> {
         ("the largest body of an upload", limits.max_body == 0),
         ("the time for the head of a request", limits.header_timeout.is_zero()),
         ("the time for a request", limits.request_timeout.is_zero()),
+        ("the number of versions to keep", config.keep_versions == Some(0)),
+        ("the lifetime of snapshots", config.snapshot_lifetime.is_zero()),
+        ("the lifetime of timestamps", config.timestamp_lifetime.is_zero()),
     ] {
         if is_zero {
             return Err(invalid(what.to_owned(), "it must be more than 0"));
         }
+    }
+    if config.snapshot_lifetime.max(config.timestamp_lifetime) > LONGEST_LIFETIME {
+        return Err(invalid("a lifetime".to_owned(), "it must be at most 100 years"));
     }
     Ok(())
 }
