@@ -147,3 +147,114 @@ impl Keys for TokenKeys {
 fn label(gun: &str, role: &str) -> String {
     format!("{role} of {gun}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use super::*;
+    use crate::crypto::{KeyType, PrivateKey};
+    use crate::server::storage::{ImportBatch, Memory};
+
+    const GUN: &str = "reg.example/app";
+    const PIN: &str = "7391-geheim";
+
+    /// SoftHSM finds its tokens by a variable of the process, which only a
+    /// process of its own can have.
+    #[test]
+    fn keys_are_made_in_the_token_and_sign_for_what_they_are_for() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("tokens")).unwrap();
+        let configuration = dir.path().join("softhsm2.conf");
+        let tokens = dir.path().join("tokens");
+        std::fs::write(&configuration, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
+        let run = |command: &mut Command| {
+            let done = command.env("SOFTHSM2_CONF", &configuration).output();
+            let done = done.expect("softhsm2 is missing; tests/setup.sh installs it");
+            let shown = String::from_utf8_lossy(&done.stdout).into_owned();
+            assert!(done.status.success(), "{shown}{}", String::from_utf8_lossy(&done.stderr));
+            shown
+        };
+        run(Command::new("softhsm2-util").args([
+            "--init-token",
+            "--free",
+            "--label=server",
+            &format!("--pin={PIN}"),
+            "--so-pin=0000-officer",
+        ]));
+        let test = concat!(module_path!(), "::with_a_token").replacen("tagtrust::", "", 1);
+        let shown = run(Command::new(std::env::current_exe().unwrap()).args([&test, "--exact", "--ignored"]));
+        assert!(shown.contains("1 passed"), "{shown}");
+    }
+
+    fn softhsm() -> PathBuf {
+        let known = ["/usr/lib/softhsm", "/usr/local/lib/softhsm", "/usr/lib64/pkcs11", "/usr/lib/pkcs11"];
+        let mut files = known.map(|folder| Path::new(folder).join("libsofthsm2.so")).into_iter();
+        files.find(|file| file.exists()).expect("softhsm2 is missing; tests/setup.sh installs it")
+    }
+
+    async fn open(storage: &Arc<dyn Storage>) -> TokenKeys {
+        TokenKeys::open(storage, &softhsm(), "server", &PIN.to_owned().into()).await.unwrap()
+    }
+
+    fn listed<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> RoleKeys {
+        let keys = keys.into_iter().map(|key| (key.id().clone(), Arc::new(key.clone())));
+        RoleKeys { keys: keys.collect(), threshold: 1 }
+    }
+
+    fn reason<T: std::fmt::Debug>(result: Result<T>) -> String {
+        let Err(KeysError::Unavailable(reason)) = result else { panic!("{result:?}") };
+        reason
+    }
+
+    #[tokio::test]
+    #[ignore = "run by the test above"]
+    async fn with_a_token() {
+        let storage: Arc<dyn Storage> = Arc::new(Memory::default());
+        let keys = open(&storage).await;
+        keys.check().await.unwrap();
+        let public = keys.pending(GUN, "snapshot").await.unwrap();
+        assert_eq!(*public.key_type(), KeyType::Ecdsa);
+        assert_eq!(keys.pending(GUN, "snapshot").await.unwrap(), public);
+        assert_ne!(keys.pending(GUN, "timestamp").await.unwrap(), public);
+
+        let stranger = PrivateKey::generate_p256().unwrap();
+        let role_keys = listed([stranger.public_key(), &public]);
+        for keys in [&keys, &open(&storage).await] {
+            assert_eq!(keys.held(GUN, "snapshot", &role_keys).await.unwrap().as_ref(), Some(&public));
+            let signatures = keys.sign(GUN, "snapshot", &role_keys, b"message").await.unwrap();
+            let [signature] = &signatures[..] else { panic!("{signatures:?}") };
+            assert_eq!(signature.key_id, *public.id());
+            assert!(public.verify("ecdsa", b"message", &signature.bytes));
+            for (gun, role) in [(GUN, "timestamp"), ("reg.example/ap", "snapshot")] {
+                assert_eq!(keys.held(gun, role, &role_keys).await.unwrap(), None);
+                assert_eq!(keys.sign(gun, role, &role_keys, b"message").await.unwrap(), []);
+            }
+        }
+
+        // Who writes to the storage cannot choose what a key is for, or another key.
+        let record = storage.key(public.id().as_str()).await.unwrap().unwrap();
+        let other_gun = KeyRecord { gun: "reg.example/other".into(), ..record.clone() };
+        let other_key = KeyRecord {
+            id: stranger.id().as_str().into(),
+            public: stranger.public_key().public_bytes().into(),
+            ..record.clone()
+        };
+        let nowhere = KeyRecord { secret: "pkcs11:00".into(), ..record };
+        for (changed, because) in [
+            (other_gun, "its label names another repository or role"),
+            (other_key, "it is another one"),
+            (nowhere, "its private key is not on the token"),
+        ] {
+            let storage: Arc<dyn Storage> = Arc::new(Memory::default());
+            let batch = ImportBatch { keys: vec![changed.clone()], ..ImportBatch::default() };
+            storage.import(&batch).await.unwrap();
+            let keys = open(&storage).await;
+            let shown = reason(keys.pending(&changed.gun, "snapshot").await);
+            assert!(shown.ends_with(because), "{shown}");
+            let public = PublicKey::new(KeyType::Ecdsa, changed.public.clone());
+            reason(keys.sign(&changed.gun, "snapshot", &listed([&public]), b"message").await);
+        }
+    }
+}
