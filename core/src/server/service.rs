@@ -15,7 +15,7 @@ use super::rules::{self, Accepted, Stored};
 use super::storage::{Base, Change, Commit, NewFile, Storage, StorageError, StoredFile, Window};
 use super::upload::{MAX_VERSION, Upload};
 use crate::crypto::PublicKey;
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::metadata::json::Malformed;
 use crate::metadata::{Envelope, FileMeta, RoleKeys, Snapshot, Timestamp, role};
 use crate::trust::check::Check;
@@ -415,8 +415,9 @@ impl Service {
                 set.skip_role();
                 continue;
             };
-            let file = self.by_sha256(gun, &name, &sha256).await.map_err(failed)?;
-            set.add_role(file.bytes, None, now)?;
+            let file = self.by_hash(gun, &name, &sha256).await.map_err(failed)?;
+            let missing = || Error::Tampered { gun: gun.into(), role: name.clone(), fault: Fault::Missing };
+            set.add_role(file.ok_or_else(missing)?.bytes, None, now)?;
         }
         Ok(set)
     }

@@ -210,10 +210,12 @@ impl Work {
             let window = Window::After(after);
             let ours = self.storage().changes(None, window, ROWS as usize).await.map_err(no_storage)?;
             let (Some(first), Some(last)) = (ours.first(), ours.last()) else { return Ok(()) };
-            after = last.id;
             let theirs = source.changes(first.id - 1, ROWS).await?;
+            // What is beyond these comes with the next.
+            after = theirs.last().map_or(first.id, |row| row.id).min(last.id);
             let theirs: BTreeSet<_> = theirs.iter().filter_map(change).map(|change| key(&change)).collect();
-            if let Some(own) = ours.iter().find(|change| !theirs.contains(&key(change))) {
+            let mut judged = ours.iter().take_while(|change| change.id <= after);
+            if let Some(own) = judged.find(|change| !theirs.contains(&key(change))) {
                 return Err(invalid(&format!(
                     "the storage has changes of its own already: number {} of {} is not Notary's",
                     own.id, own.gun
@@ -386,7 +388,7 @@ fn change(row: &ChangeRow) -> Option<Change> {
 
 /// `None` if the bytes are not those that were stored once.
 fn stored_file(row: FileRow) -> Option<StoredFile> {
-    let sha256: [u8; 32] = sha256(&row.data).into();
+    let sha256 = sha256(&row.data);
     // The first databases had no hashes.
     if row.sha256.as_ref().is_some_and(|text| digest(text) != Some(sha256)) {
         return None;

@@ -130,7 +130,8 @@ async fn not_taken_over(tx: &mut PgConnection, version: usize) -> sqlx::Result<b
     if version == 0 {
         return Ok(true);
     }
-    let ours = "SELECT EXISTS (SELECT 1 FROM tagtrust_file) OR EXISTS (SELECT 1 FROM tagtrust_change)";
+    // These come last: without them a takeover was interrupted.
+    let ours = "SELECT EXISTS (SELECT 1 FROM tagtrust_change)";
     let ours: bool = sqlx::query_scalar(ours).fetch_one(tx).await?;
     Ok(!ours)
 }
