@@ -62,8 +62,8 @@ impl Server {
         let thread = thread::Builder::new()
             .name("tagtrust-server".into())
             .spawn(move || run(&config, stopped, &report))
-            .map_err(|error| internal(error))?;
-        let started: Started = started.recv().map_err(|error| internal(error))??;
+            .map_err(internal)?;
+        let started: Started = started.recv().map_err(internal)??;
         let scheme = if matches!(tls, Tls::Off) { "http" } else { "https" };
         let host = match started.address.ip() {
             ip if ip.is_unspecified() => format!("localhost:{}", started.address.port()),
@@ -176,7 +176,7 @@ async fn start(config: &ServerConfig) -> Result<(Started, tokio::net::TcpListene
     let app = App::new(config, Arc::new(Service::new(storage, keys, settings)))?;
     // Last, so that nobody is kept waiting if something else cannot be used.
     let listener = listen(config.listen)?;
-    let address = listener.local_addr().map_err(|error| internal(error))?;
+    let address = listener.local_addr().map_err(internal)?;
     let identity = Identity::new(&config.tls, address.ip())?;
     let (tls, certificate) = match identity {
         Some(identity) => (Some(identity.config), identity.own_certificate),
