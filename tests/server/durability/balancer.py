@@ -17,7 +17,7 @@ class Balancer(Daemon):
         super().__init__(directory)
         self.port = lasting_port()
         self.servers = servers
-        self.ca_file = servers[0].ca_file
+        self.ca_file, self.client = servers[0].ca_file, None
 
     @property
     def url(self) -> str:

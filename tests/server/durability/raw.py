@@ -27,8 +27,14 @@ class Target:
     def __init__(self, port, context: ssl.SSLContext | None = None):
         self.port, self.context = port, context
 
-    def connect(self, timeout=20, source="127.0.0.1") -> socket.socket:
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout, (source, 0))
+    def connect(self, source="127.0.0.1", room=None) -> socket.socket:
+        """`room`: for what was not read yet."""
+        plain = socket.socket()
+        plain.settimeout(20)
+        if room:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        plain.bind((source, 0))
+        plain.connect(("127.0.0.1", self.port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self.context.wrap_socket(plain, server_hostname="127.0.0.1") if self.context else plain
 
@@ -39,15 +45,17 @@ class Target:
             try:
                 connection.sendall(data)
                 if half_close:
-                    connection.shutdown(socket.SHUT_WR)
+                    # Of the connection below TLS: that could not read any more otherwise.
+                    socket.socket.shutdown(connection, socket.SHUT_WR)
             except OSError:
                 pass  # it may hang up before all is sent
             return outcome(connection, began)
 
-    def say_slowly(self, data: bytes, pause) -> Outcome:
+    def say_slowly(self, data: bytes, pause, before=b"") -> Outcome:
         """Byte by byte, until the server says something or hangs up."""
         began = time.monotonic()
-        with Target(self.port).connect() as connection:
+        with self.connect() as connection:
+            connection.sendall(before)
             for at in range(len(data)):
                 try:
                     connection.sendall(data[at : at + 1])

@@ -28,7 +28,7 @@ class Crowd:
 
     def __init__(self, url, port, ca_file, directory, guns):
         self.url, self.ca_file, self.directory, self.guns = url, ca_file, directory, guns
-        self.server = SimpleNamespace(port=int(port), ca_file=ca_file)
+        self.server = SimpleNamespace(port=int(port), ca_file=ca_file, client=None)
         self.end, self.lock = threading.Event(), threading.Lock()
         self.tally, self.faults = Counter(), []
         # GUN -> version -> SHA-256 of each timestamp that anybody saw
