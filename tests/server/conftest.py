@@ -18,13 +18,14 @@ from server.site import Site
 from server.tables import NOTARY, POSTGRES, SQLITE, Files
 
 PROGRAMS = {"notary-server": NotaryServer, "tagtrust-server": TagtrustServer}
+OURS_WITH_SIGNER = "tagtrust-server sqlite signer"
 SITES = [
     "notary-server memory",
     "notary-server postgres signer",
     "tagtrust-server memory",
     "tagtrust-server sqlite",
     "tagtrust-server postgres",
-    "tagtrust-server sqlite signer",
+    OURS_WITH_SIGNER,
 ]
 
 

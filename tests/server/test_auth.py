@@ -196,7 +196,10 @@ def test_11_tokens_for_something_else(guarded, issuer):
 def test_several_accesses_in_one_token(guarded, issuer):
     gun = new_gun("guarded")
     token = issuer.token(
-        ("registry", "catalog", "*"), ("repository", gun, "pull"), ("repository", "other", "*"), ("repository", gun, "push")
+        ("registry", "catalog", "*"),
+        ("repository", gun, "pull"),
+        ("repository", "other", "*"),
+        ("repository", gun, "push"),
     )
     assert ask(guarded, "GET", path(gun, "snapshot.key"), token).status == 200
     assert ask(guarded, "GET", "/v2/", token).status == 200
@@ -400,5 +403,3 @@ def test_the_resource_is_the_name_as_it_was_asked_for(guarded, issuer):
     encoded = gun.replace("/", "%2F", 1)
     assert_challenge(ask(guarded, "GET", path(encoded)), f"repository:{gun}:pull")
     assert ask(guarded, "GET", path(encoded), issuer.token(("repository", gun, "pull"))).status == 404
-
-

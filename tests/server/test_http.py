@@ -24,7 +24,16 @@ def tuf_path(gun, name=""):
 
 def test_what_is_no_route_is_not_found(site):
     draft = site.repository()
-    for path in ("/", "/v2", "/v1/", "/v2/x", f"/v2/{draft.gun}/", f"/v2/{draft.gun}/_trust/", "/v2/_trust/", "/metric"):
+    for path in (
+        "/",
+        "/v2",
+        "/v1/",
+        "/v2/x",
+        f"/v2/{draft.gun}/",
+        f"/v2/{draft.gun}/_trust/",
+        "/v2/_trust/",
+        "/metric",
+    ):
         answer = site.wire.get(path)
         assert (path, answer.status, answer.body) == (path, 404, EMPTY_404)
 
@@ -214,9 +223,11 @@ def test_headers_of_metadata(site):
 
 
 def at(date) -> float:
-    return tuf.datetime.datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(
-        tzinfo=tuf.datetime.timezone.utc
-    ).timestamp()
+    return (
+        tuf.datetime.datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT")
+        .replace(tzinfo=tuf.datetime.timezone.utc)
+        .timestamp()
+    )
 
 
 def test_conditions_ranges_and_codings_are_passed_over(site):
@@ -351,7 +362,9 @@ def test_records_of_the_feed(site, feed):
     assert ids == sorted(set(ids))
     answer = site.wire.get(f"/v2/{feed.gun}/_trust/changefeed?records=2")
     assert answer.body.startswith(b'{"count":2,"records":[{"ID":"')
-    assert answer.headers["content-type"] == ("text/plain; charset=utf-8" if site.reference else answer.headers["content-type"])
+    assert answer.headers["content-type"] == (
+        "text/plain; charset=utf-8" if site.reference else answer.headers["content-type"]
+    )
     assert "cache-control" not in answer.headers
 
 
@@ -384,7 +397,9 @@ def test_the_newest_of_the_feed_without_an_id(site, feed):
 
 def test_the_feed_of_all_repositories(site, feed):
     answer = site.wire.get("/v2/_trust/changefeed?change_id=-1&records=3")
-    assert [(change["GUN"], change["Version"]) for change in answer.json["records"]] == [(feed.gun, n) for n in (3, 4, 5)]
+    assert [(change["GUN"], change["Version"]) for change in answer.json["records"]] == [
+        (feed.gun, n) for n in (3, 4, 5)
+    ]
     assert answer.json["count"] == 3
     first = site.wire.get("/v2/_trust/changefeed?records=1").json["records"]
     assert first[0]["GUN"] != feed.gun and len(first) == 1

@@ -352,7 +352,7 @@ def halves(data):
 
 @pytest.mark.parametrize("change", UNCONFORMING)
 def test_32_the_hash_is_of_the_bytes_that_are_stored(site, change):
-    draft = site.repository().bump("targets")
+    draft = with_own_tag(site.repository())
     data = UNCONFORMING[change](draft["targets"].sealed())
     before = draft.state()
     answer = site.upload(draft.gun, [("targets", data)])
@@ -388,11 +388,15 @@ def soon(seconds=2) -> str:
 
 
 def wait_until(moment):
-    time.sleep(max(0, tuf.datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() - time.time()) + 0.1)
+    time.sleep(
+        max(0, tuf.datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() - time.time()) + 0.1
+    )
 
 
 # What is in memory only cannot be made older.
-with_files = pytest.mark.parametrize("site", [name for name in SITES if "memory" not in name], indirect=True, ids=site_id)
+with_files = pytest.mark.parametrize(
+    "site", [name for name in SITES if "memory" not in name], indirect=True, ids=site_id
+)
 
 
 @with_files
@@ -402,9 +406,8 @@ def test_35_an_expired_timestamp(site):
     site.files.expire(draft.gun, "timestamp")
     answer = site.get(draft.gun, "timestamp.json")
     assert signed(answer)["version"] == 2
-    expires = tuf.datetime.datetime.fromisoformat(signed(answer)["expires"][:19])
-    lifetime = expires.timestamp() - tuf.datetime.datetime.utcnow().timestamp()
-    assert abs(lifetime - 14 * 86400) < 60
+    expires = tuf.datetime.datetime.fromisoformat(signed(answer)["expires"][:19] + "+00:00")
+    assert abs(expires.timestamp() - time.time() - 14 * 86400) < 60
     assert_signed(answer, draft, "timestamp")
     again = draft.state()
     assert again["timestamp.json"][1] == answer.body
@@ -490,7 +493,8 @@ def test_37_keys_before_and_after_the_first_publication(site):
 
 def test_38_deleting_one_repository_leaves_the_next(site):
     gun = new_gun("deleted")
-    draft, neighbour = site.repository(gun), site.repository(gun + "q")
+    draft, neighbour = with_own_tag(site.repository(gun)), site.repository(gun + "q")
+    assert draft.upload("targets").status == 200
     before = neighbour.state()
     data = draft["targets"].sealed()
     assert site.get(gun, f"targets.{sha256(data)}.json").status == 200
@@ -518,12 +522,21 @@ def test_39_a_deleted_repository_begins_again(site):
 
 
 def test_40_a_hash_belongs_to_its_repository(site):
-    draft, other = site.repository(), site.repository()
-    data = draft["targets"].sealed()
-    name = f"targets.{sha256(data)}.json"
+    draft, other = with_own_tag(site.repository()), site.repository()
+    assert draft.upload("targets").status == 200
+    name = f"targets.{sha256(draft['targets'].sealed())}.json"
     assert site.get(draft.gun, name).status == 200
-    expected = 200 if site.reference and site.storage == "postgres" else 404
-    assert draft["targets"].sealed() == other["targets"].sealed() or site.get(other.gun, name).status == expected
+    elsewhere = site.get(other.gun, name).status
+    if site.reference and site.storage == "postgres":
+        assert elsewhere == 200  # its cache is keyed by hash alone
+    else:
+        assert elsewhere == 404
+
+
+def with_own_tag(draft):
+    """With targets that no other repository has: nothing else in them names it."""
+    draft.bump("targets")["targets"].signed["targets"][draft.gun] = tuf.target(b"its own")
+    return draft
 
 
 def test_41_windows_of_the_change_feed(site):

@@ -14,7 +14,7 @@ from lab import DockerTrust, Notary
 from lab.certificates import make_delegation_key
 from lab.notary import PASSPHRASE
 from lab.repositories import RELEASES, make_image
-from server.conftest import make_site
+from server.conftest import OURS_WITH_SIGNER, SITES, make_site, site_id
 
 HOST = "registry.example:5000/walk"
 
@@ -260,7 +260,13 @@ def with_our_client(stage):
     for tag in ("v1", "v2"):
         attempt("sign", lambda: admin.sign(f"{gun}:{tag}", *make_image(tag)))
         attempt("verify", lambda: reader.verify(f"{gun}:{tag}").digest)
-    for role, server_managed in [("targets", False), ("snapshot", False), ("snapshot", True), ("timestamp", True), ("root", False)]:
+    for role, server_managed in [
+        ("targets", False),
+        ("snapshot", False),
+        ("snapshot", True),
+        ("timestamp", True),
+        ("root", False),
+    ]:
         attempt(f"rotate {role}", lambda: admin.rotate_key(gun, role, server_managed=server_managed))
         inspect()
         attempt("sign", lambda: admin.sign(f"{gun}:v3", *make_image("v3")))
@@ -273,9 +279,18 @@ def with_our_client(stage):
 
 
 SCRIPTS = [with_docker, with_docker_push, with_notary, with_our_client]
+CASES = [
+    (site, script)
+    for site in SITES
+    for script in SCRIPTS
+    # The first is the measure; the longest script reads the same from either place of keys.
+    if "memory" not in site and (site != OURS_WITH_SIGNER or script is not with_notary)
+]
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize(
+    "site, script", CASES, indirect=["site"], ids=lambda value: site_id(getattr(value, "__name__", value))
+)
 def test_it_reads_as_with_notary_server(script, site, engine, measure, fresh_directory, tagtrust):
     expected = measure(script)
     said = play(script, site, engine, fresh_directory(), tagtrust)
@@ -290,5 +305,3 @@ def test_the_scripts_get_somewhere(measure):
         transcript = measure(script)
         assert len(transcript) >= 8
         assert re.search(r"'timestamp', [3-9]|'timestamp', \d\d", "\n".join(transcript))
-
-

@@ -49,7 +49,7 @@ class Wire:
         self._connection = None
 
     def request(self, method, path, body=None, headers=None) -> Answer:
-        for attempt in ("kept open", "new"):
+        for _ in ("kept open", "new"):
             if new := self._connection is None:
                 self._connection = http.client.HTTPSConnection(
                     "127.0.0.1", self.server.port, context=self._tls(), timeout=30
