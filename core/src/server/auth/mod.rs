@@ -33,7 +33,7 @@ pub(crate) enum Authenticator {
     /// Everyone may do everything.
     Off,
     Token(Tokens),
-    Htpasswd(Passwords),
+    Htpasswd(Box<Passwords>),
 }
 
 impl Authenticator {
@@ -45,7 +45,7 @@ impl Authenticator {
                 Self::Token(Tokens::new(realm, service, issuer, root_certificates)?)
             }
             AuthConfig::Htpasswd { realm, path, anonymous_pull } => {
-                Self::Htpasswd(Passwords::new(realm, path, *anonymous_pull)?)
+                Self::Htpasswd(Box::new(Passwords::new(realm, path, *anonymous_pull)?))
             }
         })
     }
