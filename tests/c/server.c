@@ -168,7 +168,6 @@ static void a_database_outlives_its_server(void) {
     snprintf(storage, sizeof storage, "sqlite:%s", path("trust.db", place));
     CHECK(tagtrust_server_config_set_storage(config, storage) == TAGTRUST_OK);
     CHECK(tagtrust_server_config_set_tls_self_signed(config) == TAGTRUST_OK);
-    CHECK(tagtrust_server_config_add_passphrase(config, "First", "correct horse") == TAGTRUST_OK);
     CHECK(tagtrust_server_config_add_gun_prefix(config, "registry.example/") == TAGTRUST_OK);
     CHECK(tagtrust_server_config_set_lifetimes(config, 7 * 86400, 86400) == TAGTRUST_OK);
     CHECK(tagtrust_server_config_set_access_log(config, path("access.log", place)) == TAGTRUST_OK);
@@ -192,6 +191,16 @@ static void a_database_outlives_its_server(void) {
     check_fails(client, reference, TAGTRUST_UNREACHABLE);
     tagtrust_client_free(client);
     tagtrust_server_free(server);
+}
+
+/* Without a key: what protects one is worth minutes under valgrind. */
+static void passphrases_have_names(void) {
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    CHECK(tagtrust_server_config_add_passphrase(config, "First", "correct horse") == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_add_passphrase(config, "second", "another horse") == TAGTRUST_OK);
+    tagtrust_server_free(start(config));
+    tagtrust_server_config_free(config);
+    START_FAILS(TAGTRUST_INVALID_CONFIGURATION, tagtrust_server_config_add_passphrase, "first", "");
 }
 
 static void a_file_of_notary_server_is_read(void) {
@@ -237,6 +246,7 @@ int main(int argc, char **argv) {
     wrong_arguments_are_answered();
     what_cannot_be_used_is_said_when_it_starts();
     a_database_outlives_its_server();
+    passphrases_have_names();
     a_file_of_notary_server_is_read();
     several_run_at_once_and_threads_share_them();
     return 0;

@@ -404,8 +404,9 @@ class TestCommand:
         process, url = serve()
         self.client(tagtrust, tmp_path, url).sign(REFERENCE, DIGEST, SIZE)
         process.send_signal(end)
-        out, err = process.communicate(timeout=20)
-        assert (process.returncode, out, err) == (0, "Everything is in memory, and gone when it stops.\n", "")
+        assert process.wait(timeout=20) == 0
+        assert process.stdout.read() == "Everything is in memory, and gone when it stops.\n"
+        assert process.stderr.read() == ""
 
     def test_its_certificate_is_written_where_it_is_wanted(self, tagtrust, serve, tmp_path):
         process, url = serve("--tls-self-signed", "own.pem", "--storage", "sqlite:trust.db")
