@@ -1,6 +1,7 @@
 //! What a server is told: one struct, whether it comes from code, from Python
 //! or from Notary's configuration file.
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -70,7 +71,7 @@ pub enum Tls {
 }
 
 /// Where repositories and the server's keys are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StorageConfig {
     /// In memory; gone with the server.
@@ -90,7 +91,7 @@ pub enum StorageConfig {
 }
 
 /// Where the server's snapshot and timestamp keys are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum KeysConfig {
     /// In the storage, encrypted with a passphrase.
@@ -190,6 +191,33 @@ pub enum AccessLog {
     Log,
     /// Appended to a file, which is opened anew on [`super::Server::reload`].
     File(PathBuf),
+}
+
+/// Without the URL of a database: it may have a password.
+impl fmt::Debug for StorageConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("Memory"),
+            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            Self::Postgres { max_connections, .. } => {
+                f.debug_struct("Postgres").field("max_connections", max_connections).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// Without the PIN.
+impl fmt::Debug for KeysConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(passphrases) => f.debug_tuple("Local").field(passphrases).finish(),
+            Self::Remote(signer) => f.debug_tuple("Remote").field(signer).finish(),
+            #[cfg(feature = "pkcs11")]
+            Self::Pkcs11 { module, token, .. } => {
+                f.debug_struct("Pkcs11").field("module", module).field("token", token).finish_non_exhaustive()
+            }
+        }
+    }
 }
 
 impl Default for ServerConfig {
@@ -304,5 +332,15 @@ mod tests {
                 matches!(error, Error::InvalidConfiguration { .. }) && !error.to_string().contains("secret")
             );
         }
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let url = "postgres://u:geheim@h/d".to_owned().into();
+        let storage = StorageConfig::Postgres { url, max_connections: 3 };
+        let by_alias = vec![("a".to_owned(), "geheim".to_owned().into())];
+        let keys = KeysConfig::Local(Passphrases { default_alias: "a".into(), by_alias });
+        let shown = format!("{:?}", ServerConfig { storage, keys, ..ServerConfig::default() });
+        assert!(shown.contains("max_connections: 3") && !shown.contains("geheim"), "{shown}");
     }
 }
