@@ -11,7 +11,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTEST_ARGS ?=
 
 # What the tests cover beyond the default features.
-FEATURES := tagtrust/pkcs11,tagtrust/server,tagtrust/mysql
+FEATURES := tagtrust/pkcs11,tagtrust/server
 
 # Where `make install` puts things; DESTDIR is for packagers.
 PREFIX ?= /usr/local
@@ -72,7 +72,7 @@ wheel: setup ## Build the Python wheel into target/wheels
 
 .PHONY: install
 install: ## Install the server, the C library, its header and pkg-config file below PREFIX
-	cargo build --locked --release -p tagtrust --features pkcs11,mysql --bin tagtrust-server
+	cargo build --locked --release -p tagtrust --features pkcs11,server --bin tagtrust-server
 	cargo rustc --locked --release -p tagtrust-ffi --crate-type cdylib -- -C link-arg=-Wl,-soname,$(SONAME)
 	cargo rustc --locked --release -p tagtrust-ffi --crate-type staticlib
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)

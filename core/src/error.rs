@@ -134,8 +134,9 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
-    /// The trust directory cannot be read or written, or holds damaged files.
-    #[error("trust directory: {path}: {reason}")]
+    /// The trust directory, or the storage of a server, cannot be read or written,
+    /// or holds damaged files.
+    #[error("cannot use {path}: {reason}")]
     StoreError {
         /// The file or directory.
         path: String,

@@ -42,11 +42,7 @@ impl FileMeta {
 
     /// What Notary lists of a file: its size and both hashes.
     pub(crate) fn of(file: &[u8]) -> Self {
-        Self {
-            length: file.len() as u64,
-            sha256: Some(sha256(file)),
-            sha512: Some(sha512(file)),
-        }
+        Self { length: file.len() as u64, sha256: Some(sha256(file)), sha512: Some(sha512(file)) }
     }
 
     /// The lower-case hex of the SHA-256, by which servers name the file.

@@ -36,6 +36,19 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_read_can_be_written() {
+        for text in [
+            "9999-12-31T23:59:59-23:59",
+            "9999-12-31T23:59:59Z",
+            "0000-01-01T00:00:00+23:59",
+            "0000-01-01T00:00:00Z",
+        ] {
+            let again = parse(text).map(|moment| (moment, parse(&format(moment))));
+            assert!(again.is_none_or(|(moment, again)| again == Some(moment)), "{text} {again:?}");
+        }
+    }
+
+    #[test]
     fn other_spellings_are_refused() {
         for text in [
             "",

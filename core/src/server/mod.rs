@@ -9,18 +9,18 @@ mod auth;
 mod config;
 mod http;
 mod keys;
-mod refusal;
-mod upload;
-mod rules;
-mod make;
 pub mod maintenance;
+mod make;
 mod notary_config;
+mod refusal;
+mod rules;
 mod running;
 mod service;
 mod storage;
 pub mod takeover;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub use config::{
     AccessLog, AuthConfig, KeysConfig, Limits, Passphrases, RemoteSignerConfig, ServerConfig, StorageConfig,

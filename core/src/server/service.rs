@@ -84,10 +84,6 @@ impl Service {
         Self { storage, keys, settings, valid_until: Mutex::default(), turns }
     }
 
-    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
-        &self.storage
-    }
-
     pub(crate) fn now(&self) -> SystemTime {
         (self.settings.clock)()
     }

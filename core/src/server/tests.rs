@@ -32,13 +32,10 @@ struct World {
 impl World {
     async fn new() -> Self {
         let storage: Arc<dyn Storage> = Arc::new(Memory::default());
-        let keys = super::keys::open(
-            &KeysConfig::Local(Passphrases::default()),
-            &storage,
-            &StorageConfig::Memory,
-        )
-        .await
-        .unwrap();
+        let keys =
+            super::keys::open(&KeysConfig::Local(Passphrases::default()), &storage, &StorageConfig::Memory)
+                .await
+                .unwrap();
         let ahead = Arc::new(AtomicU64::new(0));
         let clock = {
             let ahead = Arc::clone(&ahead);
@@ -63,7 +60,15 @@ impl World {
         let snapshot = self.service.public_key(gun, role::SNAPSHOT).await.unwrap();
         let key = || PrivateKey::generate_p256().unwrap();
         let now = SystemTime::now();
-        Publisher { gun: gun.into(), root: key(), targets: key(), snapshot, timestamp, now, lifetime: 10 * YEAR }
+        Publisher {
+            gun: gun.into(),
+            root: key(),
+            targets: key(),
+            snapshot,
+            timestamp,
+            now,
+            lifetime: 10 * YEAR,
+        }
     }
 
     async fn upload(&self, files: &[(&str, Bytes)]) -> Result<(), Refusal> {
@@ -129,10 +134,10 @@ impl Publisher {
 
     fn root(&self, version: i64) -> Bytes {
         let certificate = self.certificate(&self.gun);
-        signed(&self.root_draft(&certificate).write(version, self.now + self.lifetime), &[(
-            &self.root,
-            certificate.id(),
-        )])
+        signed(
+            &self.root_draft(&certificate).write(version, self.now + self.lifetime),
+            &[(&self.root, certificate.id())],
+        )
     }
 
     fn root_draft(&self, certificate: &PublicKey) -> RootDraft {
@@ -236,7 +241,9 @@ async fn each_rule_of_a_first_upload_holds() {
             "unable to retrieve valid leaf certificates",
         ),
         (
-            vec![with(&|draft, certificate| draft.set_role(role::ROOT, std::slice::from_ref(certificate), 2))],
+            vec![with(&|draft, certificate| {
+                draft.set_role(role::ROOT, std::slice::from_ref(certificate), 2)
+            })],
             "ErrBadRoot",
             "failed to validate integrity of roots",
         ),

@@ -1,6 +1,5 @@
 //! Connections: who gets one, how it is spoken on, and when it ends.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +8,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::App;
+use super::{App, Client};
 use crate::server::config::Limits;
 
 /// Largest head of a request, and most that a connection reads ahead. Docker's
@@ -32,6 +35,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// What the connections of one server share.
 pub(crate) struct Connections {
     pub(crate) app: Arc<App>,
+    router: Router,
     /// For the handshakes from now on; `None` is plain HTTP.
     tls: RwLock<Option<Arc<rustls::ServerConfig>>>,
     max: usize,
@@ -44,6 +48,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(app: Arc<App>, tls: Option<Arc<rustls::ServerConfig>>, limits: &Limits) -> Self {
         Self {
+            router: super::router(Arc::clone(&app)),
             app,
             tls: RwLock::new(tls),
             max: limits.max_connections.min(Semaphore::MAX_PERMITS),
@@ -127,9 +132,10 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = Impatient { stream, time: self.answer_time, until: None };
-        let answer = service_fn(|request| {
-            let answer = Arc::clone(&self.app).answer(client.ip(), request);
-            async move { Ok::<_, Infallible>(answer.await) }
+        let router = TowerToHyperService::new(self.router.clone());
+        let answer = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Client(client.ip()));
+            router.call(request)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

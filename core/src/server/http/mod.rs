@@ -19,6 +19,8 @@ use std::num::IntErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::extract::State;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use hyper::body::{Body, SizeHint};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
@@ -52,6 +54,23 @@ const DEFAULT_CHANGES: u32 = 100;
 const MAX_CHANGES: u32 = 10_000;
 /// The unit of memory for uploads: one permit each.
 const MEMORY_UNIT: u64 = 1024;
+
+/// Whose connection a request came on.
+#[derive(Debug, Clone, Copy)]
+struct Client(IpAddr);
+
+/// All requests go to [`App::answer`]: names of repositories have slashes, and
+/// what has no route is answered by Notary's rules, so `route` tells them apart.
+fn router(app: Arc<App>) -> Router {
+    async fn answer(
+        State(app): State<Arc<App>>,
+        Extension(Client(client)): Extension<Client>,
+        request: Request<axum::body::Body>,
+    ) -> Answer {
+        app.answer(client, request).await
+    }
+    Router::new().fallback(answer).with_state(app)
+}
 
 /// One server, as its connections see it.
 pub(super) struct App {
@@ -169,7 +188,9 @@ impl App {
             log::error!("{} {}: {refused}", head.method, head.uri.path());
         }
         match route {
-            Route::Pages | Route::Page { .. } if self.ui => answer::refusal_page(&refused, ui::refusal(&refused)),
+            Route::Pages | Route::Page { .. } if self.ui => {
+                answer::refusal_page(&refused, ui::refusal(&refused))
+            }
             _ => answer::refused(&refused),
         }
     }
@@ -210,18 +231,17 @@ impl App {
             }
             Route::Repository { gun, wanted } => {
                 // Before anybody is asked who they are, as in Notary.
-                self.check_prefix(gun, match wanted {
-                    Wanted::Upload => Refusal::InvalidGun(self.gun_prefixes.clone()),
-                    _ => Refusal::NotFound { detail: false },
-                })?;
+                self.check_prefix(
+                    gun,
+                    match wanted {
+                        Wanted::Upload => Refusal::InvalidGun(self.gun_prefixes.clone()),
+                        _ => Refusal::NotFound { detail: false },
+                    },
+                )?;
                 *user = check(Some(gun), wanted.access()).await?;
                 self.of_repository(head, body, gun, wanted).await
             }
-            Route::ToPages
-            | Route::Pages
-            | Route::Page { .. }
-            | Route::Nothing
-            | Route::MethodNotAllowed => {
+            Route::ToPages | Route::Pages | Route::Page { .. } | Route::Nothing | Route::MethodNotAllowed => {
                 *user = check(None, Access::Catalog).await?;
                 Err(Refusal::NotFound { detail: false })
             }

@@ -714,9 +714,7 @@ async fn an_idle_connection_does_not_have_the_room_of_a_request() {
 
 #[tokio::test]
 async fn without_pages_there_are_none() {
-    let mut config = ServerConfig::default();
-    config.ui = false;
-    let app = app(&config).await;
+    let app = app(&ServerConfig { ui: false, ..ServerConfig::default() }).await;
     for path in ["/ui", "/ui/", "/ui/a"] {
         let request = Request::builder().uri(path).body(Full::new(Bytes::new())).unwrap();
         let answer = Arc::clone(&app).answer([127, 0, 0, 1].into(), request).await;

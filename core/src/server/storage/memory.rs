@@ -235,10 +235,6 @@ impl Storage for Memory {
     async fn check(&self) -> Result<()> {
         Ok(())
     }
-
-    fn kind(&self) -> &'static str {
-        "memory"
-    }
 }
 
 impl Memory {

@@ -252,9 +252,6 @@ pub(crate) trait Storage: Send + Sync {
 
     /// Whether reading and writing would work now.
     async fn check(&self) -> Result<()>;
-
-    /// Name for people: `memory`, `sqlite`, `postgres`.
-    fn kind(&self) -> &'static str;
 }
 
 /// Part of another server's data.

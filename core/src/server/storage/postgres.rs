@@ -37,6 +37,8 @@ type Tx = Transaction<'static, sqlx::Postgres>;
 pub(crate) struct Postgres {
     pool: PgPool,
     read_only: bool,
+    /// For readers of the change feed.
+    feed: tokio::sync::Mutex<()>,
 }
 
 impl Postgres {
@@ -61,7 +63,7 @@ impl Postgres {
         let pool = connect::pool(options.clone(), max_connections).await;
         let pool = pool.map_err(|error| connect::refused(&options, error))?;
         schema::prepare(&pool, &options, read_only, beside_notary).await?;
-        Ok(Self { pool, read_only })
+        Ok(Self { pool, read_only, feed: tokio::sync::Mutex::default() })
     }
 
     /// A transaction in which each statement sees what was committed before it.
@@ -187,6 +189,8 @@ impl Storage for Postgres {
                  WHERE id > $1 AND id < $2 AND gun = $3 ORDER BY gun DESC, id DESC LIMIT $4"
             }
         };
+        // One at a time, so that those who read in a loop keep writers waiting no longer than one reader.
+        let _turn = self.feed.lock().await;
         let mut tx = self.begin_alone().await?;
         let rows = sqlx::query(statement).bind(after).bind(before).bind(gun).bind(limit(count));
         let rows = rows.fetch_all(&mut *tx).await?;
@@ -316,10 +320,6 @@ impl Storage for Postgres {
             return Err(StorageError::Unavailable("the database can only be read".to_owned()));
         }
         Ok(())
-    }
-
-    fn kind(&self) -> &'static str {
-        "postgres"
     }
 }
 

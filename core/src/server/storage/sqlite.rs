@@ -340,10 +340,6 @@ impl Storage for Sqlite {
         }
         Ok(())
     }
-
-    fn kind(&self) -> &'static str {
-        "sqlite"
-    }
 }
 
 /// Nothing if this version of the role is there already.

@@ -48,7 +48,6 @@ pub(super) struct KeyRow {
 /// One of Notary's databases.
 pub(super) enum Source {
     Postgres(Box<PgConnection>),
-    #[cfg(feature = "mysql")]
     MySql(Box<sqlx::mysql::MySqlConnection>),
 }
 
@@ -59,7 +58,6 @@ macro_rules! rows {
             Source::Postgres(connection) => {
                 sqlx::query_as($postgres)$(.bind($bind))*.fetch_all(&mut **connection).await
             }
-            #[cfg(feature = "mysql")]
             Source::MySql(connection) => {
                 sqlx::query_as($mysql)$(.bind($bind))*.fetch_all(&mut **connection).await
             }
@@ -78,7 +76,6 @@ impl Source {
                 begin.execute(&mut *connection).await.map_err(failed)?;
                 Ok(Self::Postgres(connection))
             }
-            #[cfg(feature = "mysql")]
             NotaryDatabase::MySql(source) => {
                 let options = mysql::options(source)?;
                 let connection = sqlx::mysql::MySqlConnection::connect_with(&options).await;
@@ -90,11 +87,6 @@ impl Source {
                 begin.execute(&mut *connection).await.map_err(failed)?;
                 Ok(Self::MySql(connection))
             }
-            #[cfg(not(feature = "mysql"))]
-            NotaryDatabase::MySql(_) => Err(Error::InvalidConfiguration {
-                what: "Notary's database".into(),
-                reason: "this program was built without MySQL; build it with the feature `mysql`".into(),
-            }),
         }
     }
 
@@ -179,7 +171,6 @@ fn failed(error: sqlx::Error) -> Error {
     Error::StoreError { path: "Notary's database".into(), reason: error.to_string() }
 }
 
-#[cfg(feature = "mysql")]
 mod mysql {
     use percent_encoding::percent_decode_str;
     use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
