@@ -176,7 +176,7 @@ def audit_repository(reader, gun, uploads, renewals):
 
     whole = [upload for upload in uploads if all(stored.get(name) == data for name, data in upload.files.items())]
     for upload in uploads:
-        assert not upload.acknowledged or upload in whole, f"{gun}: an acknowledged upload is lost: {list(upload.files)}"
+        assert not upload.acknowledged or upload in whole, f"{gun}: acknowledged and lost: {list(upload.files)}"
     of_whole = {name for upload in whole for name in upload.files}
     half = (stored.keys() & sent) - of_whole
     assert not half, f"{gun}: these are of no upload that is there as a whole: {half}"

@@ -19,36 +19,41 @@ SECONDS_OF_NOTARY = 30
 
 
 @pytest.mark.parametrize("storage", KILLS)
-def test_after_200_kills_every_acknowledged_upload_is_there_and_none_half(storage, database, tagtrust, fresh_directory, rng):
-    server = HardServer(fresh_directory(), storage=database(storage))
-    ledger, tally = Ledger(), Counter()
-    server.start()
+def test_after_200_kills_every_acknowledged_upload_is_there_and_none_half(
+    storage, database, tagtrust, fresh_directory, rng
+):
+    with HardServer(fresh_directory(), storage=database(storage)) as server:
+        ledger = Ledger()
+        kills = publish_and_kill(server, database.postgres, ledger, KILLS[storage], rng)
+        print(dict(kills), dict(ledger.answers), f"{ledger.acknowledged} uploads to {len(ledger.uploads)} repositories")
+        assert ledger.acknowledged > KILLS[storage] / 2
+        if storage == "sqlite":
+            # Whoever was answered at all was told something definite.
+            assert ledger.answers.keys() <= {"acknowledged", "VERSION", "INVALID_UPDATE", "cut off"}
+        tags = audit(server, ledger)
+        everybody_verifies(server, tags, tagtrust, fresh_directory)
+    server.assert_no_panic()
+
+
+def publish_and_kill(server, postgres, ledger, times, rng) -> Counter:
+    """How often what was killed."""
+    kills, stop = Counter(), threading.Event()
     publishers = crew(server, ledger, rng)
-    stop = threading.Event()
     for publisher in publishers:
         publisher.start(stop)
     try:
-        while tally["kills"] < KILLS[storage]:
+        for _ in range(times):
             time.sleep(rng.uniform(0, 0.3) if server.waits else rng.uniform(0, 0.1))
-            kill(server, database.postgres if storage == "postgres" else None, rng, tally)
+            kill(server, postgres, rng, kills)
         server.waits = True
-        if not server.is_running:
-            server.start()
+        server.kill()
+        server.start()
         time.sleep(1)  # of uploads that nothing disturbs
     finally:
         stop.set()
         for publisher in publishers:
             publisher.join()
-
-    print(dict(tally), dict(ledger.answers), f"{ledger.acknowledged} uploads to {len(ledger.uploads)} repositories")
-    assert ledger.acknowledged > KILLS[storage] / 2
-    if storage == "sqlite":
-        # Whoever was answered at all was told something definite.
-        assert ledger.answers.keys() <= {"acknowledged", "VERSION", "INVALID_UPDATE", "cut off"}
-    tags = audit(server, ledger)
-    everybody_verifies(server, tags, tagtrust, fresh_directory)
-    server.stop()
-    server.assert_no_panic()
+    return kills
 
 
 def crew(server, ledger, rng) -> list[Publisher]:
@@ -59,16 +64,15 @@ def crew(server, ledger, rng) -> list[Publisher]:
     first.site.wire.close()
     # Seeds for each, or the order in which the threads come would matter.
     return [
-        Publisher(server, ledger, f"publisher-{number}", type(rng)(rng.getrandbits(64)), shared if number < SHARED_BY else None)
-        for number in range(PUBLISHERS)
+        Publisher(server, ledger, f"publisher-{number}", type(rng)(rng.getrandbits(64)), gun)
+        for number, gun in enumerate([shared] * SHARED_BY + [None] * (PUBLISHERS - SHARED_BY))
     ]
 
 
-def kill(server, postgres, rng, tally):
+def kill(server, postgres, rng, kills):
     """And start again what is dead, with or without waiting until it answers."""
     what = rng.choice(["server"] * 4 + ["postgres", "backend"] if postgres else ["server"])
-    tally[f"{what} killed"] += 1
-    tally["kills"] += 1
+    kills[what] += 1
     if what == "postgres":
         postgres.kill_all()
         time.sleep(rng.uniform(0, 0.1))
@@ -76,7 +80,7 @@ def kill(server, postgres, rng, tally):
     elif what == "backend":
         postgres.kill_one(rng)
     if what == "server" or rng.random() < 0.3 or not server.is_running:
-        tally["starts killed"] += not server.waits
+        kills["server before it answered"] += not server.waits
         server.kill()
         server.waits = rng.random() < 0.8
         server.start()

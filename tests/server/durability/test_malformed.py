@@ -180,7 +180,7 @@ def test_broken_multipart_is_refused(victim):
         "with a name of no UTF-8": body.replace(b'"targets"', b'"targets/\xff"'),
         "with a path as name": body.replace(b'"targets"', b'"../targets"'),
         "with a hundred thousand parts": (part + b"\r\n{}\r\n") * (MAX_BODY // 200) + end[2:],
-        "with another one within": part + b"Content-Type: " + form.encode() + b"x\r\n\r\n--x\r\n\r\n{}\r\n--x--" + end,
+        "with another one within": b"%sContent-Type: %sx\r\n\r\n--x\r\n\r\n{}\r\n--x--%s" % (part, form.encode(), end),
         "larger than allowed": part + b"\r\n" + b" " * MAX_BODY + end,
         # From the first byte of a part's content on: without that it is no upload at all.
         **{f"cut at {at}": body[:at] for at in range(len(part), len(body) - 5, 37)},
@@ -214,7 +214,7 @@ def test_wrong_lengths_and_chunks_are_refused(victim):
         "two in one": post(f"Content-Length: {len(body)}, {len(body) - 1}"),
         **{
             f"of {text}": post(f"Content-Length: {text}")
-            for text in ["-1", "+5", "0x10", "1e3", "", "many", "9" * 30, "5 5", f"{MAX_BODY + 1}", f"{2**63 - 1}", f"{2**64}"]
+            for text in ["-1", "+5", "0x10", "1e3", "", "many", "9" * 30, "5 5", MAX_BODY + 1, 2**63 - 1, 2**64]
         },
         "none": post(),
         "and chunks that are none": post(length, chunked),
@@ -241,30 +241,31 @@ def test_no_name_leads_elsewhere(victim):
     gun, path = victim.draft.gun, victim.path
     guns = [
         "..", ".", "a/..", "../" + gun, f"a/../{gun}", "%2e%2e", "%2e%2e/" + gun, f"a/%2e%2e/{gun}", f"a/..%2f{gun}",
-        f"/{gun}", f"{gun}/", f"{gun}/.", f"{gun}%2f", f"{gun}//", "%2f" + gun, gun.replace("/", "%5c"),
-        f"{gun}%00", "%00", "%ff", b"\xff", "a\\b", "*", f"{gun}*", "%2a", "%", "%zz", "%2", "a" * 300, "a" * 60_000, "a/" * 5000,
-        gun.upper(), f"{gun}%20", f"{gun}%0a", f"{gun}%0d%0aX:%20x", f"{gun};", f"{gun}#", "_trust/tuf", "%252e%252e",
-        "\u202e".encode(), f"{gun}/_trust/tuf/..",
+        f"/{gun}", f"{gun}/", f"{gun}/.", f"{gun}%2f", f"{gun}//", "%2f" + gun, gun.replace("/", "%5c"), "a\\b",
+        f"{gun}%00", "%00", "%ff", b"\xff", "*", f"{gun}*", "%2a", "%", "%zz", "%2", "%252e%252e", "\u202e".encode(),
+        "a" * 300, "a" * 60_000, "a/" * 5000, gun.upper(), f"{gun}%20", f"{gun}%0a", f"{gun}%0d%0aX:%20x", f"{gun};",
+        f"{gun}#", "_trust/tuf", f"{gun}/_trust/tuf/..",
     ]  # fmt: skip
     roles = [
-        "..", "../root", "%2e%2e%2froot", "targets/..", "targets/../root", "targets/%2e%2e/root", "root%00", "%00", "*",
-        "", "Root", "root.", ".root", "0.root", "-1.root", "+1.root", "1.0.root", "1e0.root", "0x1.root", "9" * 30 + ".root",
-        f"{2**63}.root", "1.", "root." + "0" * 63, "root." + "g" * 64, "root." + "0" * 64, "root." + "0" * 10_000, "targets/" * 5000,
-        "targets/" + "a" * 60_000, "%ff", b"\xff", "timestamp.key", "root.json", "targets/%2e", "1.root.%00", "\u0661.root",
+        "..", "../root", "%2e%2e%2froot", "targets/..", "targets/../root", "targets/%2e%2e/root", "targets/%2e", "*", "",
+        "root%00", "%00", "1.root.%00", "%ff", b"\xff", "Root", "root.", ".root", "1.", "0.root", "-1.root", "+1.root",
+        "1.0.root", "1e0.root", "0x1.root", "9" * 30 + ".root", f"{2**63}.root", "\u0661.root", "root.json",
+        *("root." + digest for digest in ("0" * 63, "g" * 64, "0" * 64, "0" * 10_000)), "timestamp.key",
+        "targets/" * 5000, "targets/" + "a" * 60_000,
     ]  # fmt: skip
     names = [b"/v2/" + as_bytes(name) + b"/_trust/tuf/root.json" for name in guns]
     names += [as_bytes(path) + as_bytes(role) + b".json" for role in roles]
-    names += [f"/v2/{gun}/_trust/{end}".encode() for end in ("", "tuf", "tuf/root", "tuf/root.key", "../tuf/root.json")]
-    queries = ["records", "records=x", "records=", "records=%00", "records=%ff", f"records={2**31}", "records=1&change_id=x",
-               f"records=1&change_id={2**64}", "records=1e3", "&&&", "records=%"]  # fmt: skip
-    names += [f"/v2/{gun}/_trust/changefeed?{query}".encode() for query in queries]
-    names += [b"", b"*", b"v2/", b"http://", b"http://other/v2/", b"/" * 60_000, b"/v2/\0", b"/v2/ /", b"?", b"/v2/?" + b"x" * 70_000]
-    refused = {repr(name[:80]): request("GET", name) for name in names if name != b"http://other/v2/"}
-    all_refused(victim, refused)
+    ends = ("", "tuf", "tuf/root", "tuf/root.key", "../tuf/root.json")
+    names += [f"/v2/{gun}/_trust/{end}".encode() for end in ends]
+    records = ["", "x", "%00", "%ff", "%", "1e3", 2**31, "1&change_id=x", f"1&change_id={2**64}"]
+    names += [f"/v2/{gun}/_trust/changefeed?{query}".encode() for query in ("", "records", "&&&")]
+    names += [f"/v2/{gun}/_trust/changefeed?records={record}".encode() for record in records]
+    names += [b"", b"*", b"v2/", b"http://", b"/" * 60_000, b"/v2/\0", b"/v2/ /", b"?", b"/v2/?" + b"x" * 70_000]
+    all_refused(victim, {f"{number}: {name[:80]!r}": request("GET", name) for number, name in enumerate(names)})
     # These change something, if at all, of a repository of another name.
     others = [name for name in guns if gun not in str(name) or ".." in str(name)]
     for method in ("DELETE", "POST"):
-        changed = {repr(name)[:80]: request(method, b"/v2/" + as_bytes(name) + b"/_trust/tuf/") for name in others}
+        changed = {repr(name): request(method, b"/v2/" + as_bytes(name) + b"/_trust/tuf/") for name in others}
         all_refused(victim, changed, range(200, 500))
 
 
@@ -311,8 +312,6 @@ def test_requests_in_a_row_are_answered_in_their_order(victim):
 
 
 def test_slow_senders_are_cut_off(victim):
-    if victim.target.context:
-        pytest.skip("the same over TLS; its handshake has a test of its own")
     body = valid_body(victim)
     head = upload(victim, body)[: -len(body)]
     slow = {"head": head, "line": b"G" * 100, "body": body}
@@ -349,7 +348,8 @@ def test_who_reads_nothing_is_cut_off(victim):
 
 
 def test_uploads_that_stop_before_their_end_share_a_limited_memory(victim):
-    head = request("POST", victim.path, f"Content-Length: {MAX_BODY}", f"Content-Type: multipart/form-data; boundary={BOUNDARY}")
+    kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
+    head = request("POST", victim.path, kind, f"Content-Length: {MAX_BODY}")
     open_ones = [victim.target.connect() for _ in range(200)]
     data = head + bytes(MAX_BODY - 1)
     before = victim.server.memory()
@@ -481,9 +481,9 @@ def spoiled(data, rng) -> bytes:
 
 
 WORDS = [
-    b"\r\n", b"\r\n\r\n", b"\n", b"\0", b"..", b"%2e%2e", b"%00", b"\xff", b"*", b"/", b"--", b"--" + BOUNDARY.encode(), b'"', b";",
-    b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"0\r\n\r\n", b"{}", b"[[[[[[",
-    b"9" * 30, b"-1", b'"version":', b"1.", b".json", b".key", b"\xf0\x9f\x92\xa9",
+    b"\r\n", b"\r\n\r\n", b"\n", b"\0", b"..", b"%2e%2e", b"%00", b"\xff", b"*", b"/", b"--", b"--" + BOUNDARY.encode(),
+    b'"', b";", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n",
+    b"0\r\n\r\n", b"{}", b"[[[[[[", b"9" * 30, b"-1", b'"version":', b"1.", b".json", b".key", b"\xf0\x9f\x92\xa9",
 ]  # fmt: skip
 
 
@@ -498,7 +498,8 @@ def test_noise_gets_an_answer_or_nothing(victim):
     good = [
         request("POST", path, kind, f"Content-Length: {len(body)}", body=body),
         request("POST", path, kind, "Transfer-Encoding: chunked", body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)),
-        *(request("GET", path + name) for name in ("root.json", "1.targets.json", "timestamp.key", "targets." + "0" * 64 + ".json")),
+        *(request("GET", path + name) for name in ("root.json", "1.targets.json", "timestamp.key")),
+        request("GET", f"{path}targets.{'0' * 64}.json"),
         request("GET", f"/v2/{other.gun}/_trust/changefeed?records=5&change_id=1"),
         request("GET", "/v2/_trust/changefeed?records=5"),
         request("DELETE", path),
@@ -515,8 +516,7 @@ def test_noise_gets_an_answer_or_nothing(victim):
             outcome = victim.target.say(sent, half_close=True)
         except http.client.HTTPException as error:
             return sent, error
-        # An answer to a HEAD has no body, though it may have a length.
-        fine = outcome.ended and not [status for status in outcome.statuses if status >= 500 and status not in (501, 505)]
+        fine = outcome.ended and all(status < 500 or status in (501, 505) for status in outcome.statuses)
         return None if fine else (sent, outcome)
 
     with ThreadPoolExecutor(16) as pool:
