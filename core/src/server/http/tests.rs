@@ -507,7 +507,11 @@ fn stopping_closes_idle_connections_at_once_and_finishes_requests() {
     let address = server.address();
     let stopping = thread::spawn(move || server.stop());
     assert_eq!(rest(idle), "");
-    assert!(TcpStream::connect(address).is_err(), "no new connections");
+    // The listener closes at the same time as the idle connection, by another task.
+    let begin = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(5), "new connections");
+    }
     assert!(!stopping.is_finished());
     busy.write_all(b"b--").unwrap();
     assert!(rest(busy).contains("INVALID_UPDATE"));
