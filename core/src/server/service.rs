@@ -104,15 +104,19 @@ impl Service {
                 turn = self.turn(gun).await;
             }
             let now = self.now();
-            let head = self.head(gun).await?;
-            let stored = self.stored(gun, head.as_ref(), &upload).await?;
-            let accepted = {
-                let (gun, upload) = (gun.to_owned(), Arc::clone(&upload));
-                beside(upload.size(), move || rules::judge(&gun, &upload, &stored, now)).await?
+            let current = self.head_and_root(gun).await?;
+            let head = current.as_ref().map(|(head, _)| head);
+            let completed = match self.judge(gun, current.as_ref(), &upload, now).await {
+                Ok(accepted) => self.complete(gun, head, &upload, &accepted, now).await,
+                Err(refusal) => Err(refusal),
             };
-            let accepted = accepted.map_err(Refusal::InvalidUpdate)?;
-            let (files, used_keys) = self.complete(gun, head.as_ref(), &upload, &accepted, now).await?;
-            let base = head.as_ref().map(Head::base);
+            let (files, used_keys) = match (completed, head) {
+                (Ok(completed), _) => completed,
+                // What was refused against something that is gone is judged anew.
+                (Err(_), Some(head)) if !self.is_unchanged(gun, head).await? => continue,
+                (Err(refusal), _) => return Err(refusal),
+            };
+            let base = head.map(Head::base);
             let commit = Commit { gun, base, files: &files, used_keys: &used_keys };
             match self.storage.commit(commit).await {
                 Ok(()) => {
@@ -126,6 +130,19 @@ impl Service {
             }
         }
         Err(Refusal::Version)
+    }
+
+    async fn judge(
+        &self,
+        gun: &str,
+        current: Option<&(Head, Bytes)>,
+        upload: &Arc<Upload>,
+        now: SystemTime,
+    ) -> Result<Accepted> {
+        let stored = self.stored(gun, current, upload).await?;
+        let (gun, upload) = (gun.to_owned(), Arc::clone(upload));
+        let judged = beside(upload.size(), move || rules::judge(&gun, &upload, &stored, now)).await?;
+        judged.map_err(Refusal::InvalidUpdate)
     }
 
     /// The files to be stored: those of the upload, a snapshot where there is
@@ -270,15 +287,8 @@ impl Service {
     /// Makes the timestamp anew, and the snapshot if it expired; `None` if the
     /// repository changed meanwhile.
     async fn renew(&self, gun: &str, head: &Head, now: SystemTime) -> Result<Option<StoredFile>> {
-        let root = head.snapshot.files.get(role::ROOT).and_then(|meta| meta.sha256);
-        let root = match root {
-            Some(sha256) => self.by_hash(gun, role::ROOT, &sha256).await?,
-            None => None,
-        };
-        let Some(root) = root else {
-            return self.gone(gun, head, role::ROOT).await.map(|()| None);
-        };
-        let root = TrustedRoot::accept(gun, root.bytes, None, None, Expiry::Enforced, now)
+        let Some(root) = self.root_of(gun, head).await? else { return Ok(None) };
+        let root = TrustedRoot::accept(gun, root, None, None, Expiry::Enforced, now)
             .map_err(|error| cannot_renew(gun, &error))?;
         let keys_of = |name: &str| {
             root.root().role(name).ok_or_else(|| unknown(format!("the root of {gun} has no role {name}")))
@@ -330,9 +340,8 @@ impl Service {
 
     /// The key that signs for a role of the server's now, or would for a new repository.
     pub(crate) async fn public_key(&self, gun: &str, name: &str) -> Result<PublicKey> {
-        if let Some(head) = self.head(gun).await? {
-            let root = self.root_of(gun, &head).await?;
-            let envelope = Envelope::read(root.bytes).map_err(|what| damaged(gun, role::ROOT, &what))?;
+        if let Some((_, root)) = self.head_and_root(gun).await? {
+            let envelope = Envelope::read(root).map_err(|what| damaged(gun, role::ROOT, &what))?;
             let root =
                 crate::metadata::Root::read(&envelope).map_err(|what| damaged(gun, role::ROOT, &what))?;
             if let Some(keys) = root.role(name)
@@ -400,9 +409,8 @@ impl Service {
     pub(crate) async fn trusted_at(&self, gun: &str, now: SystemTime) -> crate::Result<TrustedSet> {
         let failed = |refusal: Refusal| Error::Internal { reason: refusal.to_string() };
         let nothing = || Error::NoTrustData { gun: gun.into(), server: "this server".into() };
-        let head = self.head(gun).await.map_err(failed)?.ok_or_else(nothing)?;
-        let root = self.root_of(gun, &head).await.map_err(failed)?;
-        let root = TrustedRoot::accept(gun, root.bytes, None, None, Expiry::Enforced, now)?;
+        let (head, root) = self.head_and_root(gun).await.map_err(failed)?.ok_or_else(nothing)?;
+        let root = TrustedRoot::accept(gun, root, None, None, Expiry::Enforced, now)?;
         let mut set = TrustedSet::new(Arc::new(root));
         set.add_timestamp(head.timestamp.bytes.clone(), None, now)?;
         set.add_snapshot(head.snapshot_file.bytes.clone(), None, now)?;
@@ -503,20 +511,33 @@ impl Service {
         Ok(Some(Head { timestamp, expires: content.common.expires, snapshot, snapshot_file }))
     }
 
-    /// The root that counts now.
-    async fn root_of(&self, gun: &str, head: &Head) -> Result<StoredFile> {
-        let sha256 = head.snapshot.files.get(role::ROOT).and_then(|meta| meta.sha256);
-        let root = match sha256 {
-            Some(sha256) => self.by_hash(gun, role::ROOT, &sha256).await?,
-            None => None,
-        };
-        root.ok_or_else(|| unknown(format!("the root of {gun} is missing in the storage")))
+    /// As [`Self::head`], with the root that counts now.
+    async fn head_and_root(&self, gun: &str) -> Result<Option<(Head, Bytes)>> {
+        for _ in 0..MOST_ATTEMPTS {
+            let Some(head) = self.head(gun).await? else { return Ok(None) };
+            if let Some(root) = self.root_of(gun, &head).await? {
+                return Ok(Some((head, root)));
+            }
+        }
+        Err(unknown(format!("{gun} changes faster than it can be read")))
+    }
+
+    /// The root that a snapshot names; `None` if the repository changed meanwhile.
+    async fn root_of(&self, gun: &str, head: &Head) -> Result<Option<Bytes>> {
+        if let Some(sha256) = head.snapshot.files.get(role::ROOT).and_then(|meta| meta.sha256)
+            && let Some(root) = self.by_hash(gun, role::ROOT, &sha256).await?
+        {
+            return Ok(Some(root.bytes));
+        }
+        match self.is_unchanged(gun, head).await? {
+            true => Err(unknown(format!("the root of {gun} is missing in the storage"))),
+            false => Ok(None),
+        }
     }
 
     /// What an upload is judged against.
-    async fn stored(&self, gun: &str, head: Option<&Head>, upload: &Upload) -> Result<Stored> {
-        let Some(head) = head else { return Ok(Stored::default()) };
-        let root = Some(self.root_of(gun, head).await?.bytes);
+    async fn stored(&self, gun: &str, current: Option<&(Head, Bytes)>, upload: &Upload) -> Result<Stored> {
+        let Some((head, root)) = current else { return Ok(Stored::default()) };
         let mut ancestors = BTreeMap::new();
         for name in upload.missing_ancestors() {
             if let Some(sha256) = head.snapshot.files.get(name).and_then(|meta| meta.sha256)
@@ -525,17 +546,12 @@ impl Service {
                 ancestors.insert(name.to_owned(), file.bytes);
             }
         }
-        Ok(Stored { root, ancestors })
+        Ok(Stored { root: Some(root.clone()), ancestors })
     }
 
-    /// A file that should be there is not: an error, unless the repository changed meanwhile.
-    async fn gone(&self, gun: &str, head: &Head, name: &str) -> Result<()> {
-        match self.newest(gun).await? {
-            Some(newest) if newest.sha256 == head.timestamp.sha256 => {
-                Err(unknown(format!("the {name} of {gun} is missing in the storage")))
-            }
-            _ => Ok(()),
-        }
+    /// Whether a repository still is as it was read, so that what is missing is really missing.
+    async fn is_unchanged(&self, gun: &str, head: &Head) -> Result<bool> {
+        Ok(self.newest(gun).await?.is_some_and(|newest| newest.sha256 == head.timestamp.sha256))
     }
 
     fn remembered(&self, sha256: &[u8; 32]) -> Option<SystemTime> {
