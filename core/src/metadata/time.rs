@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use ::time::{OffsetDateTime, UtcOffset};
 
 /// `None` if the text is not a moment as Notary writes it.
 pub(crate) fn parse(text: &str) -> Option<SystemTime> {
@@ -12,7 +12,10 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     if bytes.get(10) != Some(&b'T') || text.ends_with('z') || bytes.get(17) == Some(&b'6') {
         return None;
     }
-    OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    // Stricter: in UTC, too, it is in a year that can be written.
+    let utc = moment.checked_to_offset(UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()));
+    utc.map(SystemTime::from)
 }
 
 /// RFC 3339 in UTC.
@@ -30,21 +33,9 @@ mod tests {
             ("2036-11-18T22:13:09.735502029-05:00", "2036-11-19T03:13:09.735502029Z"),
             ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00Z"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("9999-12-31T23:59:59+23:59", "9999-12-31T00:00:59Z"),
         ] {
             assert_eq!(format(parse(text).unwrap()), utc);
-        }
-    }
-
-    #[test]
-    fn what_can_be_read_can_be_written() {
-        for text in [
-            "9999-12-31T23:59:59-23:59",
-            "9999-12-31T23:59:59Z",
-            "0000-01-01T00:00:00+23:59",
-            "0000-01-01T00:00:00Z",
-        ] {
-            let again = parse(text).map(|moment| (moment, parse(&format(moment))));
-            assert!(again.is_none_or(|(moment, again)| again == Some(moment)), "{text} {again:?}");
         }
     }
 
@@ -61,6 +52,8 @@ mod tests {
             "2099-01-01T00:00:60Z",
             "2099-01-01T24:00:00Z",
             "2099-01-01T00:00:00Zx",
+            "9999-12-31T23:59:59-23:59",
+            "0000-01-01T00:00:00+23:59",
             "4070908800",
         ] {
             assert_eq!(parse(text), None, "{text}");
