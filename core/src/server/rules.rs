@@ -14,10 +14,14 @@ use crate::metadata::{RoleKeys, Snapshot, Targets, role};
 use crate::trust::check::Check;
 use crate::trust::{Expiry, TrustedRoot};
 
+/// Of a role that a root does not have.
+const NOBODY: &RoleKeys = &RoleKeys { keys: Vec::new(), threshold: u32::MAX };
+
 /// What is stored of a repository, as far as an upload needs it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stored {
     pub(super) root: Option<Bytes>,
+    pub(super) snapshot: Option<Bytes>,
     /// The roles above uploaded delegations, as far as they are there.
     pub(super) ancestors: BTreeMap<String, Bytes>,
 }
@@ -42,7 +46,6 @@ impl Accepted {
 
     /// The keys of a base role.
     pub(super) fn keys(&self, name: &str) -> &RoleKeys {
-        const NOBODY: &RoleKeys = &RoleKeys { keys: Vec::new(), threshold: u32::MAX };
         self.root.root().role(name).unwrap_or(NOBODY)
     }
 }
@@ -54,7 +57,14 @@ pub(super) fn judge(
     stored: &Stored,
     now: SystemTime,
 ) -> Result<Accepted, Invalid> {
-    let root = judge_root(gun, upload, stored.root.as_ref(), now)?;
+    let stored_root = stored.root.as_ref().map(|root| accept_stored(gun, root, now)).transpose()?;
+    // Stricter: what the stored snapshot lists is signed anew only if it was signed before.
+    if upload.get(role::SNAPSHOT).is_none()
+        && let (Some(root), Some(snapshot)) = (&stored_root, &stored.snapshot)
+    {
+        check_stored_snapshot(root, snapshot, now).map_err(|error| Invalid::BadSnapshot(words(&error)))?;
+    }
+    let root = judge_root(gun, upload, stored_root, now)?;
     let mut accepted = Accepted { root: Arc::new(root), targets: BTreeMap::new(), snapshot: None };
     judge_targets(&mut accepted, upload, stored, now)?;
     if let Some((_, file)) = upload.get(role::SNAPSHOT) {
@@ -64,20 +74,27 @@ pub(super) fn judge(
     Ok(accepted)
 }
 
+/// The stored root may have expired, and its certificates too: otherwise nobody
+/// could ever replace it.
+fn accept_stored(gun: &str, file: &Bytes, now: SystemTime) -> Result<TrustedRoot, Invalid> {
+    TrustedRoot::accept(gun, file.clone(), None, None, Expiry::Ignored, now)
+        .map_err(|error| Invalid::BadRoot(words(&error)))
+}
+
+/// The stored snapshot is signed by those whom the stored root names for it.
+pub(super) fn check_stored_snapshot(root: &TrustedRoot, file: &Bytes, now: SystemTime) -> crate::Result<()> {
+    let check = Check { gun: root.gun(), role: role::SNAPSHOT, now };
+    let envelope = check.read(file.clone(), "Snapshot")?;
+    check.signatures(&envelope, root.root().role(role::SNAPSHOT).unwrap_or(NOBODY))
+}
+
 /// The root that counts from now on.
 fn judge_root(
     gun: &str,
     upload: &Upload,
-    stored: Option<&Bytes>,
+    stored: Option<TrustedRoot>,
     now: SystemTime,
 ) -> Result<TrustedRoot, Invalid> {
-    // The stored root may have expired, and its certificates too: otherwise
-    // nobody could ever replace it.
-    let accept_stored = |file: &Bytes| {
-        TrustedRoot::accept(gun, file.clone(), None, None, Expiry::Ignored, now)
-            .map_err(|error| Invalid::BadRoot(words(&error)))
-    };
-    let stored = stored.map(accept_stored).transpose()?;
     let Some((version, file)) = upload.get(role::ROOT) else {
         return stored.ok_or_else(|| {
             Invalid::Validation("no pre-existing root and no root provided in update.".into())

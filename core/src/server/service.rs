@@ -18,7 +18,6 @@ use crate::crypto::PublicKey;
 use crate::error::{Error, Fault};
 use crate::metadata::json::Malformed;
 use crate::metadata::{Envelope, FileMeta, RoleKeys, Snapshot, Timestamp, role};
-use crate::trust::check::Check;
 use crate::trust::{Expiry, TrustedRoot, TrustedSet};
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -293,6 +292,9 @@ impl Service {
         let keys_of = |name: &str| {
             root.root().role(name).ok_or_else(|| unknown(format!("the root of {gun} has no role {name}")))
         };
+        // Nothing that is not right is signed anew.
+        rules::check_stored_snapshot(&root, &head.snapshot_file.bytes, now)
+            .map_err(|error| cannot_renew(gun, &error))?;
         let (mut files, mut used_keys) = (Vec::new(), Vec::new());
         let snapshot = if head.snapshot.common.expires < now {
             let expires = now + self.settings.snapshot_lifetime;
@@ -304,14 +306,7 @@ impl Service {
             files.push(signed.clone());
             signed.bytes
         } else {
-            // Nothing that is not right gets a new timestamp.
-            let file = head.snapshot_file.bytes.clone();
-            let check = Check { gun, role: role::SNAPSHOT, now };
-            let keys = keys_of(role::SNAPSHOT)?;
-            let checked =
-                check.read(file.clone(), "Snapshot").and_then(|envelope| check.signatures(&envelope, keys));
-            checked.map_err(|error| cannot_renew(gun, &error))?;
-            file
+            head.snapshot_file.bytes.clone()
         };
         let expires = now + self.settings.timestamp_lifetime;
         let unsigned = make::timestamp(head.timestamp.version, &snapshot, expires);
@@ -546,7 +541,8 @@ impl Service {
                 ancestors.insert(name.to_owned(), file.bytes);
             }
         }
-        Ok(Stored { root: Some(root.clone()), ancestors })
+        let (root, snapshot) = (root.clone(), head.snapshot_file.bytes.clone());
+        Ok(Stored { root: Some(root), snapshot: Some(snapshot), ancestors })
     }
 
     /// Whether a repository still is as it was read, so that what is missing is really missing.

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::config::{KeysConfig, Passphrases, StorageConfig};
 use super::refusal::{Invalid, Refusal};
 use super::service::{Service, Settings};
-use super::storage::{Change, ChangeKind, Memory, Storage, Window};
+use super::storage::{Change, ChangeKind, ImportBatch, Memory, Storage, Window};
 use crate::crypto::{KeyId, PrivateKey, PublicKey, Signer, issue_root_certificate, sign_checked};
 use crate::metadata::{
     DelegatedRole, RoleKeys, RootDraft, Signature, TargetMeta, TargetsDraft, role, write_file,
@@ -26,6 +26,7 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// A server whose clock the test moves.
 struct World {
     service: Arc<Service>,
+    storage: Arc<dyn Storage>,
     ahead: Arc<AtomicU64>,
 }
 
@@ -48,7 +49,7 @@ impl World {
             keep_versions: None,
             clock,
         };
-        Self { service: Arc::new(Service::new(storage, keys, settings)), ahead }
+        Self { service: Arc::new(Service::new(storage.clone(), keys, settings)), storage, ahead }
     }
 
     fn pass(&self, time: Duration) {
@@ -470,6 +471,32 @@ async fn what_expired_is_made_anew_once() {
     let Refusal::Unknown { detail, .. } = refusal else { panic!("{refusal}") };
     assert!(detail == json!({}) || detail["Role"] == "root", "{detail}");
     assert_eq!(world.version("targets").await, 2);
+}
+
+/// Who writes to the storage does not get a list of files signed.
+#[tokio::test]
+async fn a_stored_snapshot_that_nobody_signed_is_not_made_anew() {
+    let (world, publisher) = World::published().await;
+    let mut files = Vec::new();
+    for name in [role::ROOT, role::TARGETS, role::SNAPSHOT, role::TIMESTAMP] {
+        let mut file = world.service.current(GUN, name).await.unwrap();
+        if name == role::SNAPSHOT {
+            let text = String::from_utf8(file.bytes.to_vec()).unwrap();
+            file.bytes = text.replace("\"length\":", "\"length\":1").into();
+        }
+        files.push((GUN.to_owned(), file));
+    }
+    let forged = ImportBatch { forget: Some(GUN.into()), files, ..ImportBatch::default() };
+    world.storage.import(&forged).await.unwrap();
+
+    let targets = publisher.targets(3, &["v2"]);
+    let (name, said) = rule(world.upload(&[(role::TARGETS, targets)]).await);
+    assert!(name == "ErrBadSnapshot" && said.contains("did not meet threshold"), "{said}");
+    for time in [15 * DAY, 3 * YEAR] {
+        world.pass(time);
+        assert!(matches!(world.service.current(GUN, role::TIMESTAMP).await, Err(Refusal::Unknown { .. })));
+    }
+    assert_eq!(world.storage.timestamp(GUN).await.unwrap().unwrap().version, 1);
 }
 
 #[tokio::test]
