@@ -36,6 +36,8 @@ pub(crate) enum Refusal {
         /// The accesses that are needed.
         detail: Value,
     },
+    /// 403 `FORBIDDEN`: a page in a browser asks for a change.
+    Forbidden,
     /// 503 `READ_ONLY`: this server stores nothing now.
     ReadOnly,
     /// 413 `MALFORMED_UPLOAD`: larger than this server takes.
@@ -115,6 +117,7 @@ impl Refusal {
             Self::Unauthorized { detail, .. } => {
                 (401, "UNAUTHORIZED", "authentication required", Some(detail.clone()))
             }
+            Self::Forbidden => (403, "FORBIDDEN", "No page in a browser changes anything here.", None),
             Self::ReadOnly => (503, "READ_ONLY", "This server is read-only for now; try again later.", None),
             Self::TooLarge => {
                 (413, "MALFORMED_UPLOAD", "The body of your request is larger than this server takes.", None)

@@ -6,6 +6,7 @@
 mod access_log;
 mod answer;
 mod connections;
+mod memory;
 mod metrics;
 mod multipart;
 mod route;
@@ -22,13 +23,13 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::extract::State;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use hyper::body::{Body, SizeHint};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
+use hyper::body::Body;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 pub(super) use self::connections::Connections;
@@ -36,6 +37,7 @@ pub(super) use self::tls::Identity;
 
 use self::access_log::{Entry, Log};
 use self::answer::{Answer, Caching};
+use self::memory::Memory;
 use self::metrics::{Exchange, Metrics};
 use self::route::{Path, Route, Wanted};
 use super::auth::{Access, Authenticator};
@@ -52,9 +54,6 @@ const HEALTH_HOLDS: Duration = Duration::from_secs(1);
 const DEFAULT_CHANGES: u32 = 100;
 /// Most changes of one answer. Stricter: Notary has no limit.
 const MAX_CHANGES: u32 = 10_000;
-/// The unit of memory for uploads: one permit each.
-const MEMORY_UNIT: u64 = 1024;
-
 /// Whose connection a request came on.
 #[derive(Debug, Clone, Copy)]
 struct Client(IpAddr);
@@ -83,9 +82,8 @@ pub(super) struct App {
     log: Log,
     metrics: Metrics,
     health: Mutex<Option<(Instant, Answer)>>,
-    /// For the bodies of uploads, so that many small and slow ones keep nobody
-    /// waiting, and large ones do not add up.
-    memory: Arc<Semaphore>,
+    /// For the bodies of uploads, so that large ones do not add up.
+    memory: Memory,
     /// For what is done with them.
     turns: Semaphore,
 }
@@ -94,7 +92,6 @@ impl App {
     pub(super) fn new(config: &ServerConfig, service: Arc<Service>) -> crate::Result<Self> {
         let limits = config.limits.clone();
         let turns = limits.max_uploads.clamp(1, Semaphore::MAX_PERMITS);
-        let memory = units(limits.max_body) as usize;
         Ok(Self {
             service,
             auth: Authenticator::new(&config.auth)?,
@@ -104,7 +101,7 @@ impl App {
             log: Log::open(&config.access_log)?,
             metrics: Metrics::default(),
             health: Mutex::default(),
-            memory: Arc::new(Semaphore::new(memory.saturating_mul(turns).min(Semaphore::MAX_PERMITS))),
+            memory: Memory::new(limits.max_body.saturating_mul(turns as u64), limits.header_timeout),
             turns: Semaphore::new(turns),
             limits,
         })
@@ -238,6 +235,11 @@ impl App {
                         _ => Refusal::NotFound { detail: false },
                     },
                 )?;
+                // No page that somebody looks at changes anything with their password:
+                // browsers, and they alone, say where such a request comes from.
+                if head.method != Method::GET && head.headers.contains_key(ORIGIN) {
+                    return Err(Refusal::Forbidden);
+                }
                 *user = check(Some(gun), wanted.access()).await?;
                 self.of_repository(head, body, gun, wanted).await
             }
@@ -288,22 +290,12 @@ impl App {
         B: Body<Data = Bytes>,
     {
         let limits = &self.limits;
-        let _memory = self.memory_for(body.size_hint()).await?;
-        let body = multipart::collect(body, limits.max_body, limits.request_timeout).await?;
+        let mut room = self.memory.room();
+        let body = multipart::collect(body, limits.max_body, limits.request_timeout, &mut room).await?;
         let parts = multipart::parts(content_type, body).await?;
         let _turn = timeout(limits.header_timeout, self.turns.acquire()).await.map_err(|_| Refusal::Busy)?;
         let _working = self.metrics.uploads.enter();
         self.service.upload(gun, parts).await
-    }
-
-    /// Room for a body, before any of it is read. Nobody waits for ever.
-    async fn memory_for(&self, size: SizeHint) -> Result<OwnedSemaphorePermit, Refusal> {
-        if size.lower() > self.limits.max_body {
-            return Err(Refusal::TooLarge);
-        }
-        let units = units(size.exact().unwrap_or(self.limits.max_body));
-        let room = Arc::clone(&self.memory).acquire_many_owned(units);
-        timeout(self.limits.header_timeout, room).await.ok().and_then(Result::ok).ok_or(Refusal::Busy)
     }
 
     /// For what only reads, and so can be left in the middle.
@@ -334,10 +326,6 @@ impl App {
         let changes = self.in_time(self.service.changes(gun, window, count)).await?;
         Ok(answer::changes(&changes))
     }
-}
-
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX)
 }
 
 /// A header that is visible ASCII.

@@ -8,30 +8,37 @@ use http_body_util::{BodyDataStream, BodyExt, Full};
 use hyper::body::Body;
 use multer::Multipart;
 
+use super::memory::Room;
 use crate::server::refusal::Refusal;
 
 /// Most parts of one upload. Stops bodies of nothing but the heads of parts.
 const MAX_PARTS: usize = 4096;
 
-/// The whole body, if it is not larger and does not take longer than this.
-pub(super) async fn collect<B>(body: B, max: u64, time: Duration) -> Result<Bytes, Refusal>
+/// The whole body, if it is not larger, does not take longer and finds room.
+pub(super) async fn collect<B>(
+    body: B,
+    max: u64,
+    time: Duration,
+    room: &mut Room<'_>,
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
 {
-    let announced = body.size_hint().lower();
-    if announced > max {
+    if body.size_hint().lower() > max {
         return Err(Refusal::TooLarge);
     }
     let collect = async {
         // What comes is copied, because each small piece may hold a large buffer.
-        let mut collected = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let mut collected = BytesMut::new();
         let mut body = std::pin::pin!(body);
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return Err(Refusal::MalformedUpload) };
-            let Ok(data) = frame.into_data() else { continue };
-            if (collected.len() + data.len()) as u64 > max {
+        let broken = |_| Refusal::MalformedUpload;
+        while let Some(frame) = body.frame().await.map(|frame| frame.map_err(broken)) {
+            let Ok(data) = frame?.into_data() else { continue };
+            let size = collected.len() + data.len();
+            if size as u64 > max {
                 return Err(Refusal::TooLarge);
             }
+            room.grow_to(size).await?;
             collected.extend_from_slice(&data);
         }
         Ok(collected.freeze())
@@ -77,6 +84,7 @@ fn malformed(error: multer::Error) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Memory;
     use super::*;
 
     const FORM: &str = "multipart/form-data; boundary=b";
@@ -184,6 +192,10 @@ mod tests {
         assert_eq!(collect(pieces(), 4, time).await, Err(Refusal::TooLarge));
         let never = http_body_util::combinators::BoxBody::<Bytes, std::convert::Infallible>::new(Never);
         assert_eq!(collect(never, 5, Duration::from_millis(1)).await, Err(Refusal::MalformedUpload));
+    }
+
+    async fn collect<B: Body<Data = Bytes>>(body: B, max: u64, time: Duration) -> Result<Bytes, Refusal> {
+        super::collect(body, max, time, &mut Memory::new(max, time).room()).await
     }
 
     struct Unsized(Full<Bytes>);

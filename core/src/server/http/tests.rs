@@ -352,6 +352,20 @@ fn uploads_that_are_none_are_refused() {
 }
 
 #[test]
+fn no_page_in_a_browser_changes_anything() {
+    let server = start(|_| {});
+    let key = format!("{UPLOAD}timestamp.key");
+    for (method, path) in [("POST", UPLOAD), ("DELETE", UPLOAD), ("POST", &key)] {
+        for origin in ["https://evil.example", "null"] {
+            let reply = ask_with(&server, method, path, &format!("{FORM}Origin: {origin}\r\n"), "--b--");
+            assert_eq!(reply.status, 403, "{method} {path}");
+            assert!(reply.body.contains("\"FORBIDDEN\""), "{}", reply.body);
+        }
+        assert_ne!(ask_with(&server, method, path, FORM, "--b--").status, 403, "{method} {path}");
+    }
+}
+
+#[test]
 fn large_uploads_are_refused_before_they_are_read() {
     let server = start(|config| config.limits.max_body = 1000);
     let too_large = |reply: &Reply| {
@@ -460,15 +474,15 @@ fn large_uploads_wait_for_memory_and_are_refused_as_busy() {
     let head = format!(
         "POST {UPLOAD} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{FORM}Content-Length: 1048576\r\n\r\n"
     );
-    let holders: Vec<TcpStream> = (0..2)
-        .map(|_| {
-            let mut stream = connect(&server);
-            stream.write_all(head.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let mut holders: Vec<TcpStream> = (0..10).map(|_| connect(&server)).collect();
+    holders.iter_mut().for_each(|holder| holder.write_all(head.as_bytes()).unwrap());
     thread::sleep(Duration::from_millis(200));
-    let refused = Reply::read(&send(&server, &head));
+    // Who only announces much keeps nobody out.
+    assert!(ask_with(&server, "POST", UPLOAD, FORM, "--b--").body.contains("INVALID_UPDATE"));
+
+    holders.iter_mut().take(2).for_each(|holder| holder.write_all(&[b'x'; (1 << 20) - 1]).unwrap());
+    thread::sleep(Duration::from_millis(200));
+    let refused = ask_with(&server, "POST", UPLOAD, FORM, "--b--");
     assert_eq!(refused.status, 503);
     assert!(refused.body.contains("\"BUSY\""), "{}", refused.body);
     drop(holders);
