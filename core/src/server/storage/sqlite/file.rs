@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{Error, Result};
@@ -76,8 +77,7 @@ pub(super) fn writable(path: &Path) -> Result<Connection> {
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
-        connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(32);
+        prepare(&connection)?;
         Ok(connection)
     };
     let connection = open().map_err(|error: rusqlite::Error| refused(path, &error))?;
@@ -122,9 +122,15 @@ pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
+    // Otherwise a statement is planned anew with each set of parameters.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Marks the file as ours, again if it is.
