@@ -26,6 +26,13 @@ pub(super) struct Stored {
     pub(super) ancestors: BTreeMap<String, Bytes>,
 }
 
+impl Stored {
+    /// Size of all files in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.root.iter().chain(&self.snapshot).chain(self.ancestors.values()).map(Bytes::len).sum()
+    }
+}
+
 /// An upload whose files are all right.
 #[derive(Debug, Clone)]
 pub(super) struct Accepted {

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::keys::{Keys, KeysError};
 use super::make::{self, Unsigned};
 use super::refusal::{Invalid, Refusal};
 use super::rules::{self, Accepted, Stored};
 use super::storage::{Base, Change, Commit, NewFile, Storage, StorageError, StoredFile, Window};
-use super::upload::{MAX_VERSION, Upload};
+use super::upload::{MAX_VERSION, MOST_SNAPSHOT, Upload};
 use crate::crypto::PublicKey;
 use crate::error::{Error, Fault};
 use crate::metadata::json::Malformed;
@@ -26,6 +27,9 @@ type Result<T> = std::result::Result<T, Refusal>;
 const MOST_ATTEMPTS: usize = 16;
 /// From this size on an upload is judged on a thread of its own.
 const LARGE_UPLOAD: usize = 256 * 1024;
+/// How many times that is judged at once. What is read of hostile files takes
+/// twenty times their size in memory.
+const MOST_JUDGED: u32 = 512;
 /// Most timestamps whose expiry is remembered.
 const MOST_REMEMBERED: usize = 65_536;
 /// How many repositories may take turns at once.
@@ -45,6 +49,8 @@ pub(crate) struct Service {
     valid_until: Mutex<HashMap<[u8; 32], SystemTime>>,
     /// Changes of one repository that got in each other's way take turns.
     turns: [tokio::sync::Mutex<()>; TURNS],
+    /// What is large is judged in parts of this.
+    pub(super) judging: Semaphore,
 }
 
 /// What the service is told.
@@ -80,7 +86,8 @@ impl Head {
 impl Service {
     pub(crate) fn new(storage: Arc<dyn Storage>, keys: Arc<dyn Keys>, settings: Settings) -> Self {
         let turns = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
-        Self { storage, keys, settings, valid_until: Mutex::default(), turns }
+        let judging = Semaphore::new(MOST_JUDGED as usize);
+        Self { storage, keys, settings, valid_until: Mutex::default(), turns, judging }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -140,7 +147,14 @@ impl Service {
     ) -> Result<Accepted> {
         let stored = self.stored(gun, current, upload).await?;
         let (gun, upload) = (gun.to_owned(), Arc::clone(upload));
-        let judged = beside(upload.size(), move || rules::judge(&gun, &upload, &stored, now)).await?;
+        let size = upload.size().saturating_add(stored.size());
+        // Each has its part, and the largest have all of it.
+        let part = u32::try_from(size.div_ceil(LARGE_UPLOAD)).unwrap_or(u32::MAX).min(MOST_JUDGED);
+        let _judging = match size < LARGE_UPLOAD {
+            true => None,
+            false => Some(self.judging.acquire_many(part).await.map_err(|error| unknown(error.to_string()))?),
+        };
+        let judged = beside(size, move || rules::judge(&gun, &upload, &stored, now)).await?;
         judged.map_err(Refusal::InvalidUpdate)
     }
 
@@ -169,6 +183,9 @@ impl Service {
                 let previous = head.map(|head| &head.snapshot);
                 let expires = now + self.settings.snapshot_lifetime;
                 let unsigned = make::snapshot(previous, accepted.files(), expires);
+                if unsigned.signed.len() > MOST_SNAPSHOT {
+                    return Err(Refusal::TooLarge);
+                }
                 let signed = self.sign(gun, unsigned, accepted.keys(role::SNAPSHOT), &mut used_keys).await?;
                 let file = signed.ok_or_else(|| {
                     invalid(Invalid::BadHierarchy {

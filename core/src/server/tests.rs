@@ -524,6 +524,27 @@ async fn of_uploads_at_once_one_of_each_version_wins() {
     world.service.trusted(GUN).await.unwrap();
 }
 
+/// Also where only what is stored is large.
+#[tokio::test]
+async fn large_files_are_judged_in_turns_and_small_ones_meanwhile() {
+    let (world, publisher) = World::published().await;
+    let alice = PrivateKey::generate_p256().unwrap();
+    let tags: Vec<_> = (0..2000).map(|number| format!("{number:0100}")).collect();
+    let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+    let large = publisher.role(&publisher.targets, &tags, &[("targets/a", &alice)], 3);
+    let all = world.service.judging.acquire_many(512).await.unwrap();
+    let waits = async |files: &[(&str, Bytes)]| {
+        tokio::time::timeout(Duration::from_millis(100), world.upload(files)).await.is_err()
+    };
+    assert!(waits(&[(role::TARGETS, large.clone())]).await);
+    assert!(!waits(&[(role::TARGETS, publisher.targets(2, &[]))]).await);
+    drop(all);
+    world.upload(&[(role::TARGETS, large)]).await.unwrap();
+
+    let _all = world.service.judging.acquire_many(512).await.unwrap();
+    assert!(waits(&[("targets/a", publisher.role(&alice, &["v2"], &[], 1))]).await);
+}
+
 #[tokio::test]
 async fn uploads_of_different_roles_do_not_get_in_each_others_way() {
     let (world, publisher) = World::published().await;

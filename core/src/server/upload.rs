@@ -8,12 +8,17 @@ use serde::de::IgnoredAny;
 
 use super::refusal::Refusal;
 use crate::metadata::{parse_time, role};
+use crate::trust::MAX_ROOT_BYTES;
 
 /// Largest version that databases of Notary's have room for.
 pub(super) const MAX_VERSION: i64 = i32::MAX as i64;
 
 /// Most files in one upload: clients do not read more delegations.
 const MOST_FILES: usize = crate::trust::MAX_DELEGATIONS + 3;
+
+/// Most bytes of a snapshot: it is read for nearly every request. A thousand
+/// files with long names and many signatures are less.
+pub(super) const MOST_SNAPSHOT: usize = 2 << 20;
 
 /// The files of one upload, by role.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +53,15 @@ impl Upload {
             let is_base = [role::ROOT, role::TARGETS, role::SNAPSHOT, role::TIMESTAMP].contains(&name);
             if !is_base && !role::is_delegation(name) {
                 return Err(Refusal::InvalidRole(name.to_owned()));
+            }
+            // Stricter: what clients do not read is not taken.
+            let most = match name {
+                role::ROOT => usize::try_from(MAX_ROOT_BYTES).unwrap_or(usize::MAX),
+                role::SNAPSHOT => MOST_SNAPSHOT,
+                _ => usize::MAX,
+            };
+            if bytes.len() > most {
+                return Err(Refusal::TooLarge);
             }
             let version = outline(&bytes).ok_or(Refusal::MalformedJson)?;
             files.insert(name.to_owned(), (version, bytes));
@@ -142,6 +156,16 @@ mod tests {
             assert_eq!(read(&[fine, ("root", body)]).unwrap_err(), Refusal::MalformedJson, "{body}");
         }
         assert_eq!(read(&[fine]).unwrap().get("targets").unwrap().0, 3);
+    }
+
+    #[test]
+    fn roots_and_snapshots_are_not_larger_than_they_need_to_be() {
+        for (name, most) in [("root", 8 << 20), ("snapshot", 2 << 20)] {
+            let file = |size: usize| format!("{{\"signed\":{{}}}}{}", " ".repeat(size - 13));
+            assert!(read(&[(name, &file(most))]).is_ok(), "{name}");
+            assert_eq!(read(&[(name, &file(most + 1))]).unwrap_err(), Refusal::TooLarge, "{name}");
+            assert!(read(&[("targets", &file(most + 1))]).is_ok());
+        }
     }
 
     #[test]
