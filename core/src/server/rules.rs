@@ -38,6 +38,8 @@ impl Stored {
 pub(super) struct Accepted {
     /// The uploaded root, otherwise the stored one.
     pub(super) root: Arc<TrustedRoot>,
+    /// The stored root.
+    previous: Option<TrustedRoot>,
     /// `targets` and delegations, uploaded and above those.
     pub(super) targets: BTreeMap<String, Arc<Targets>>,
     /// The uploaded snapshot.
@@ -55,6 +57,11 @@ impl Accepted {
     pub(super) fn keys(&self, name: &str) -> &RoleKeys {
         self.root.root().role(name).unwrap_or(NOBODY)
     }
+
+    /// The keys that the stored root gives a base role.
+    pub(super) fn previous_keys(&self, name: &str) -> &RoleKeys {
+        self.previous.as_ref().and_then(|root| root.root().role(name)).unwrap_or(NOBODY)
+    }
 }
 
 /// Judges an upload.
@@ -71,8 +78,9 @@ pub(super) fn judge(
     {
         check_stored_snapshot(root, snapshot, now).map_err(|error| Invalid::BadSnapshot(words(&error)))?;
     }
-    let root = judge_root(gun, upload, stored_root, now)?;
-    let mut accepted = Accepted { root: Arc::new(root), targets: BTreeMap::new(), snapshot: None };
+    let previous = stored_root.clone();
+    let root = Arc::new(judge_root(gun, upload, stored_root, now)?);
+    let mut accepted = Accepted { root, previous, targets: BTreeMap::new(), snapshot: None };
     judge_targets(&mut accepted, upload, stored, now)?;
     if let Some((_, file)) = upload.get(role::SNAPSHOT) {
         let snapshot = judge_snapshot(&accepted, file, now).map_err(Invalid::BadSnapshot)?;

@@ -13,7 +13,7 @@ use super::keys::{Keys, KeysError};
 use super::make::{self, Unsigned};
 use super::refusal::{Invalid, Refusal};
 use super::rules::{self, Accepted, Stored};
-use super::storage::{Base, Change, Commit, NewFile, Storage, StorageError, StoredFile, Window};
+use super::storage::{Base, Change, Commit, KeyRecord, NewFile, Storage, StorageError, StoredFile, Window};
 use super::upload::{MAX_VERSION, MOST_SNAPSHOT, Upload};
 use crate::crypto::PublicKey;
 use crate::error::{Error, Fault};
@@ -186,7 +186,15 @@ impl Service {
                 if unsigned.signed.len() > MOST_SNAPSHOT {
                     return Err(Refusal::TooLarge);
                 }
-                let signed = self.sign(gun, unsigned, accepted.keys(role::SNAPSHOT), &mut used_keys).await?;
+                let signed = self
+                    .sign(
+                        gun,
+                        unsigned,
+                        accepted.keys(role::SNAPSHOT),
+                        accepted.previous_keys(role::SNAPSHOT),
+                        &mut used_keys,
+                    )
+                    .await?;
                 let file = signed.ok_or_else(|| {
                     invalid(Invalid::BadHierarchy {
                         missing: role::SNAPSHOT,
@@ -201,7 +209,15 @@ impl Service {
         };
         let previous = head.map_or(0, |head| head.timestamp.version);
         let unsigned = make::timestamp(previous, &snapshot, now + self.settings.timestamp_lifetime);
-        let signed = self.sign(gun, unsigned, accepted.keys(role::TIMESTAMP), &mut used_keys).await?;
+        let signed = self
+            .sign(
+                gun,
+                unsigned,
+                accepted.keys(role::TIMESTAMP),
+                accepted.previous_keys(role::TIMESTAMP),
+                &mut used_keys,
+            )
+            .await?;
         files.push(signed.ok_or_else(|| {
             // With two spaces, as Notary has it.
             invalid(Invalid::BadRoot("no  timestamp keys exist on the server".into()))
@@ -230,20 +246,46 @@ impl Service {
         Ok(())
     }
 
-    /// The signed file; `None` if too few of the keys are here.
+    /// The signed file; `None` if too few of the keys are here. `previous` are
+    /// those that the stored root names.
     async fn sign(
         &self,
         gun: &str,
         unsigned: Unsigned,
         keys: &RoleKeys,
+        previous: &RoleKeys,
         used_keys: &mut Vec<String>,
     ) -> Result<Option<NewFile>> {
-        let signatures = self.keys.sign(gun, unsigned.role, keys, &unsigned.signed).await.map_err(no_keys)?;
+        let keys = self.made_for(gun, unsigned.role, keys, previous).await?;
+        let signatures =
+            self.keys.sign(gun, unsigned.role, &keys, &unsigned.signed).await.map_err(no_keys)?;
         if (signatures.len() as u64) < u64::from(keys.threshold) {
             return Ok(None);
         }
         used_keys.extend(signatures.iter().map(|signature| signature.key_id.as_str().to_owned()));
         Ok(Some(unsigned.with(&signatures)))
+    }
+
+    /// Stricter: a key gets into a repository's root only if it was made for this
+    /// role of it. Otherwise somebody could have another repository's key sign
+    /// that one's old files anew, as files of his own.
+    async fn made_for(
+        &self,
+        gun: &str,
+        name: &str,
+        keys: &RoleKeys,
+        previous: &RoleKeys,
+    ) -> Result<RoleKeys> {
+        let mut admitted = RoleKeys { keys: Vec::new(), threshold: keys.threshold };
+        for (listed, key) in &keys.keys {
+            let is_known = previous.keys.iter().any(|(_, known)| known.id() == key.id());
+            let is_ours = |record: KeyRecord| record.gun == gun && record.role == name;
+            if is_known || self.storage.key(key.id().as_str()).await.map_err(no_storage)?.is_some_and(is_ours)
+            {
+                admitted.keys.push((listed.clone(), Arc::clone(key)));
+            }
+        }
+        Ok(admitted)
     }
 
     /// The file that counts now, as the timestamp names it. An expired timestamp
@@ -316,7 +358,8 @@ impl Service {
         let snapshot = if head.snapshot.common.expires < now {
             let expires = now + self.settings.snapshot_lifetime;
             let unsigned = make::snapshot(Some(&head.snapshot), std::iter::empty(), expires);
-            let signed = self.sign(gun, unsigned, keys_of(role::SNAPSHOT)?, &mut used_keys).await?;
+            let keys = keys_of(role::SNAPSHOT)?;
+            let signed = self.sign(gun, unsigned, keys, keys, &mut used_keys).await?;
             let signed = signed.ok_or_else(|| {
                 unknown(format!("the snapshot of {gun} expired, and its publisher has the key"))
             })?;
@@ -327,7 +370,8 @@ impl Service {
         };
         let expires = now + self.settings.timestamp_lifetime;
         let unsigned = make::timestamp(head.timestamp.version, &snapshot, expires);
-        let signed = self.sign(gun, unsigned, keys_of(role::TIMESTAMP)?, &mut used_keys).await?;
+        let keys = keys_of(role::TIMESTAMP)?;
+        let signed = self.sign(gun, unsigned, keys, keys, &mut used_keys).await?;
         let timestamp = signed
             .ok_or_else(|| unknown(format!("the timestamp of {gun} expired, and its key is not here")))?;
         files.push(timestamp);

@@ -73,7 +73,7 @@ pub(crate) async fn open(
         KeysConfig::Local(passphrases) => {
             Arc::new(LocalKeys::open(storage, storage_config, passphrases).await?)
         }
-        KeysConfig::Remote(signer) => Arc::new(RemoteSigner::open(signer)?),
+        KeysConfig::Remote(signer) => Arc::new(RemoteSigner::open(signer, storage)?),
         #[cfg(feature = "pkcs11")]
         KeysConfig::Pkcs11 { module, token, pin } => {
             Arc::new(TokenKeys::open(storage, module, token, pin).await?)
@@ -84,8 +84,11 @@ pub(crate) async fn open(
 /// Before the `CKA_ID` of a key that is not in the storage but in a token.
 const IN_TOKEN: &str = "pkcs11:";
 
+/// Instead of a key that Notary's signer has.
+const WITH_SIGNER: &str = "notary-signer";
+
 fn is_elsewhere(record: &KeyRecord) -> bool {
-    record.secret.starts_with(IN_TOKEN)
+    record.secret.starts_with(IN_TOKEN) || record.secret == WITH_SIGNER
 }
 
 impl From<StorageError> for KeysError {

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use hyper::http::uri::PathAndQuery;
@@ -19,6 +20,7 @@ use crate::error::excerpt;
 use crate::metadata::{RoleKeys, Signature};
 use crate::remote::tls;
 use crate::server::config::RemoteSignerConfig;
+use crate::server::storage::{ImportBatch, KeyRecord, Storage, StorageError};
 use crate::{Error, Result};
 
 /// How long one answer may take, with connecting.
@@ -36,6 +38,8 @@ const HEALTH: [&str; 2] = ["grpc.health.v1.Health.KeyManagement", "grpc.health.v
 pub(crate) struct RemoteSigner {
     channel: Channel,
     key_type: KeyType,
+    /// Here stands which repository a key was made for, which the signer does not tell.
+    storage: Arc<dyn Storage>,
     /// What role the signer made a key for.
     roles: Cache<String>,
 }
@@ -45,7 +49,7 @@ impl RemoteSigner {
     ///
     /// # Errors
     /// [`Error::InvalidConfiguration`] names the file or setting that cannot be used.
-    pub(crate) fn open(config: &RemoteSignerConfig) -> Result<Self> {
+    pub(crate) fn open(config: &RemoteSignerConfig, storage: &Arc<dyn Storage>) -> Result<Self> {
         let invalid = |what: &str, reason: String| Error::InvalidConfiguration { what: what.into(), reason };
         let key_type = match KeyType::from(config.key_algorithm.as_str()) {
             key_type @ (KeyType::Ecdsa | KeyType::Ed25519) => key_type,
@@ -80,7 +84,7 @@ impl RemoteSigner {
             .http2_keep_alive_interval(SILENCE)
             .keep_alive_timeout(SILENCE)
             .connect_lazy();
-        Ok(Self { channel, key_type, roles: Cache::default() })
+        Ok(Self { channel, key_type, storage: storage.clone(), roles: Cache::default() })
     }
 
     /// What role the signer made this key for, if it has it.
@@ -97,6 +101,36 @@ impl RemoteSigner {
         }
         self.roles.put(id, role.clone());
         Ok(Some(role))
+    }
+
+    /// Notes what the signer made a key for.
+    async fn note(&self, gun: &str, role: &str, key: &PublicKey) -> Result<(), KeysError> {
+        let id = key.id().as_str();
+        if self.storage.key(id).await?.is_some() {
+            return Ok(());
+        }
+        let record = KeyRecord {
+            id: id.into(),
+            gun: gun.into(),
+            role: role.into(),
+            algorithm: key.key_type().as_str().into(),
+            public: key.public_bytes().to_vec(),
+            secret: super::WITH_SIGNER.into(),
+            alias: String::new(),
+            // The signer knows whether it was; nobody here is to offer it.
+            used: Some(SystemTime::now()),
+        };
+        match self.storage.add_key(&record).await {
+            Ok(kept) if kept.id == record.id => Ok(()),
+            // A key that was made here, before there was a signer, is still unused.
+            Ok(_) => {
+                let batch = ImportBatch { keys: vec![record], ..ImportBatch::default() };
+                Ok(self.storage.import(&batch).await.map(drop)?)
+            }
+            // Another server noted it.
+            Err(StorageError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether the signer has this key, for this role.
@@ -146,6 +180,7 @@ impl Keys for RemoteSigner {
             let reason = format!("the signer made a key of type {:?}", key.key_type().as_str());
             return Err(KeysError::Unavailable(reason));
         }
+        self.note(gun, role, &key).await?;
         Ok(key)
     }
 
@@ -342,10 +377,14 @@ mod proto {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
     use std::process::{Child, Command, Stdio};
-    use std::sync::Arc;
     use std::time::Instant;
 
     use super::*;
+    use crate::server::storage::Memory;
+
+    fn memory() -> Arc<dyn Storage> {
+        Arc::new(Memory::default())
+    }
     use crate::crypto::PrivateKey;
     use crate::remote::testing::testdata;
 
@@ -440,14 +479,14 @@ mod tests {
     async fn notarys_signer_makes_keys_and_signs() {
         let signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
         for (algorithm, method) in [("ecdsa", "ecdsa"), ("ed25519", "eddsa")] {
-            let keys = RemoteSigner::open(&signer.config(algorithm)).unwrap();
+            let keys = RemoteSigner::open(&signer.config(algorithm), &memory()).unwrap();
             keys.check().await.unwrap();
             let public = keys.pending(GUN, "timestamp").await.unwrap();
             assert_eq!(public.key_type().as_str(), algorithm);
 
             // The second one has no cache.
             let stranger = PrivateKey::generate_ed25519().unwrap();
-            for keys in [&keys, &RemoteSigner::open(&signer.config(algorithm)).unwrap()] {
+            for keys in [&keys, &RemoteSigner::open(&signer.config(algorithm), &memory()).unwrap()] {
                 let role_keys = listed([stranger.public_key(), &public]);
                 let held = keys.held(GUN, "timestamp", &role_keys).await.unwrap();
                 assert_eq!(held.as_ref(), Some(&public));
@@ -468,7 +507,7 @@ mod tests {
     #[tokio::test]
     async fn a_signer_that_is_away_is_unavailable_until_it_is_back() {
         let mut signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
-        let keys = RemoteSigner::open(&signer.config("ecdsa")).unwrap();
+        let keys = RemoteSigner::open(&signer.config("ecdsa"), &memory()).unwrap();
         let public = keys.pending(GUN, "timestamp").await.unwrap();
         signer.stop();
         for _ in 0..3 {
@@ -494,7 +533,7 @@ mod tests {
     async fn a_signer_that_falls_silent_is_given_up() {
         let signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
         let proxy = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let keys = RemoteSigner::open(&config(proxy.local_addr().unwrap(), "ecdsa")).unwrap();
+        let keys = RemoteSigner::open(&config(proxy.local_addr().unwrap(), "ecdsa"), &memory()).unwrap();
         let (silence, heard) = tokio::sync::watch::channel(false);
         let target = signer.address;
         let forward = tokio::spawn(async move {
@@ -527,7 +566,7 @@ mod tests {
         let signer = NotarySigner::start(Ipv4Addr::LOCALHOST).await;
         let good = signer.config("ecdsa");
         let failed = async |config: &RemoteSignerConfig| {
-            reason(RemoteSigner::open(config).unwrap().pending(GUN, "timestamp").await)
+            reason(RemoteSigner::open(config, &memory()).unwrap().pending(GUN, "timestamp").await)
         };
         // The signer's refusal does not always arrive before the end of the connection.
         failed(&RemoteSignerConfig { client: None, ..good.clone() }).await;
@@ -540,13 +579,13 @@ mod tests {
         let other = failed(&elsewhere.config("ecdsa")).await;
         assert!(other.contains("not valid for name"), "{other}");
 
-        RemoteSigner::open(&good).unwrap().pending(GUN, "timestamp").await.unwrap();
+        RemoteSigner::open(&good, &memory()).unwrap().pending(GUN, "timestamp").await.unwrap();
     }
 
     #[tokio::test]
     async fn settings_that_cannot_be_used_are_named() {
         let good = config(SocketAddr::from(([127, 0, 0, 1], 1)), "ecdsa");
-        let refused = |config: RemoteSignerConfig| match RemoteSigner::open(&config) {
+        let refused = |config: RemoteSignerConfig| match RemoteSigner::open(&config, &memory()) {
             Err(Error::InvalidConfiguration { what, .. }) => what,
             _ => panic!("taken: {config:?}"),
         };
