@@ -50,9 +50,12 @@ test: setup ## Run all tests: Rust, C, Python, and against the real programs
 	python -m pytest tests $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: setup ## Measure against the real notary, and in-process with criterion
+bench: setup ## Measure against the real notary and notary-server, and in-process with criterion
+	@command -v wrk >/dev/null || { echo "wrk is missing; on Debian: apt-get install wrk" >&2; exit 1; }
 	cargo build --locked --release -p tagtrust --example verify --example publish
 	PYTHONPATH=tests python tests/bench/bench.py
+	cargo build --locked --release -p tagtrust --features pkcs11,server --bin tagtrust-server
+	PYTHONPATH=tests python tests/bench/serving.py
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time

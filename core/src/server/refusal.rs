@@ -42,7 +42,7 @@ pub(crate) enum Refusal {
     ReadOnly,
     /// 413 `MALFORMED_UPLOAD`: larger than this server takes.
     TooLarge,
-    /// 503 `TOO_MANY_REQUESTS`… the server is busy; try again.
+    /// 503 `BUSY`: the server has too much to do; try again.
     Busy,
     /// 500 `UNKNOWN`. The reason is for the log, the detail for the client.
     Unknown {
