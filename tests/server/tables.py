@@ -48,7 +48,7 @@ class Files:
         return data
 
     def expire(self, gun, *roles):
-        """The timestamp, the snapshot or both were valid until yesterday. Nobody checks their signatures again."""
+        """The timestamp, the snapshot or both were valid until yesterday. Their signatures are wrong then."""
         snapshot, timestamp = (self.read(gun, role) for role in ("snapshot", "timestamp"))
         for role, file in (("snapshot", snapshot), ("timestamp", timestamp)):
             if role in roles:
