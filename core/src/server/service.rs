@@ -113,7 +113,7 @@ impl Service {
             let current = self.head_and_root(gun).await?;
             let head = current.as_ref().map(|(head, _)| head);
             let completed = match self.judge(gun, current.as_ref(), &upload, now).await {
-                Ok(accepted) => self.complete(gun, head, &upload, &accepted, now).await,
+                Ok(accepted) => self.complete(gun, head, &upload, &Arc::new(accepted), now).await,
                 Err(refusal) => Err(refusal),
             };
             let (files, used_keys) = match (completed, head) {
@@ -164,12 +164,18 @@ impl Service {
         &self,
         gun: &str,
         head: Option<&Head>,
-        upload: &Upload,
-        accepted: &Accepted,
+        upload: &Arc<Upload>,
+        accepted: &Arc<Accepted>,
         now: SystemTime,
     ) -> Result<(Vec<NewFile>, Vec<String>)> {
-        let mut files: Vec<NewFile> =
-            upload.iter().map(|(name, version, bytes)| NewFile::new(name, version, bytes.clone())).collect();
+        // Large files are hashed where they keep nobody waiting.
+        let size = accepted.files().map(|(_, file)| file.len()).sum();
+        let mut files: Vec<NewFile> = {
+            let upload = Arc::clone(upload);
+            let new =
+                |(name, version, bytes): (&str, i64, &Bytes)| NewFile::new(name, version, bytes.clone());
+            beside(size, move || upload.iter().map(new).collect()).await?
+        };
         let mut used_keys = Vec::new();
         let snapshot = match &accepted.snapshot {
             Some((snapshot, file)) => {
@@ -180,9 +186,11 @@ impl Service {
                 if head.is_none() && !accepted.targets.contains_key(role::TARGETS) {
                     return Err(invalid(Invalid::Validation("targets must be loaded first".into())));
                 }
-                let previous = head.map(|head| &head.snapshot);
+                let previous = head.map(|head| head.snapshot.clone());
                 let expires = now + self.settings.snapshot_lifetime;
-                let unsigned = make::snapshot(previous, accepted.files(), expires);
+                let changed = Arc::clone(accepted);
+                let unsigned =
+                    beside(size, move || make::snapshot(previous.as_ref(), changed.files(), expires)).await?;
                 if unsigned.signed.len() > MOST_SNAPSHOT {
                     return Err(Refusal::TooLarge);
                 }
