@@ -57,6 +57,19 @@ class Daemon:
     def log(self) -> Path:
         return self.directory / "server.log"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def has_died(self) -> bool:
+        """Started, and ended without being told to."""
+        return self._process is not None and not self.is_running
+
     def environment(self) -> dict[str, str]:
         """What it needs besides PATH."""
         return {}

@@ -53,7 +53,7 @@ def test_signals_stop_reload_and_change_the_log_level(ours):
     ours.settings["tagtrust"] = {"access_log": str(ours.directory / "access.log")}
     with ours:
         assert f"tagtrust-server: listening on https://{ours.address}\n" in ours.log.read_text()
-        status = Path(f"/proc/{ours._process.pid}")
+        status = Path(f"/proc/{ours.pid}")
         limits = (status / "limits").read_text()
         assert limits.split("Max core file size")[1].split()[:2] == ["0", "0"]
         hard = str(resource.getrlimit(resource.RLIMIT_NOFILE)[1])

@@ -36,14 +36,6 @@ class HardServer(TagtrustServer):
         # With SQLite it makes a passphrase of its own.
         return PASSPHRASE if self.settings["storage"]["backend"] == "postgres" else {}
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
     def memory(self) -> int:
         """The most bytes that it ever had in memory."""
         (line,) = [
@@ -69,7 +61,7 @@ class HardPostgres(Postgres):
 
     def kill_all(self):
         """kill -9 of every process of it, at once."""
-        postmaster = self._process.pid
+        postmaster = self.pid
         self._process.send_signal(signal.SIGSTOP)  # or it would begin to recover
         for child in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
             _kill(int(child))
