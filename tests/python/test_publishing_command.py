@@ -6,92 +6,24 @@ import shutil
 import signal
 import stat
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from interop.verifiers import COMMAND, environment
-from lab import DockerTrust, Notary, Proxy, Registry, run
+from lab import Proxy, Registry, run
 from lab.need import need
 from lab.notary import PASSPHRASE
-from lab.repositories import make_image, new_gun
+from lab.repositories import make_image
+from publish.users import NOUNS, PASSPHRASES, Both, Us, file, reference, repository
 from python.terminal import Terminal
-
-PASSPHRASES = {f"DOCKER_CONTENT_TRUST_{role}_PASSPHRASE": PASSPHRASE for role in ("ROOT", "REPOSITORY")}
-OFFLINE = {"key", "status", "reset"}
-NOUNS = {"key", "signer", "delegation"}
-
-
-@dataclass
-class Us:
-    """One user of the command, who can also be asked with `docker trust` and `notary`."""
-
-    gun: str
-    directory: Path
-    docker: DockerTrust
-    notary: Notary
-
-    @property
-    def trust_dir(self):
-        return self.docker.trust_dir
-
-    def argv(self, *words, to=None):
-        settings = ["--trust-dir", self.trust_dir]
-        if words[0] not in OFFLINE:
-            server = to or self.docker.server
-            settings += ["--server", server.url, "--ca-file", server.ca_file]
-        nouns = 2 if words[0] in NOUNS else 1
-        return [COMMAND, *words[:nouns], *settings, *words[nouns:]]
-
-    def run(self, *words, status=0, input="", to=None, **variables):
-        # A session of its own has no terminal, wherever the tests run.
-        argv = ["setsid", "--wait", *self.argv(*words, to=to)]
-        done = run(*argv, env=environment() | PASSPHRASES | variables, check=False, input=input)
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        for secret in (PASSPHRASE, *variables.values()):
-            assert not secret or secret not in done.stdout + done.stderr
-        return done
-
-    def json(self, *words, **kwargs):
-        return json.loads(self.run(*words, "--json", **kwargs).stdout)
-
-    def terminal(self, *words):
-        return Terminal(*self.argv(*words), env=environment())
-
-    def sign(self, tag, *options, seed=None):
-        digest, size = make_image(seed or tag)
-        return self.run("sign", f"{self.gun}:{tag}", "--digest", digest, "--size", size, *options)
-
-    def tags(self):
-        """What a stranger verifies: {tag: (digest, size)}"""
-        server = self.docker.server
-        reader = Notary(server, self.directory / f"reader-{len(list(self.directory.glob('reader-*')))}")
-        return {tag: found[:2] for tag, found in reader.list(self.gun, ["targets/releases", "targets"]).items()}
-
-    def add_signer(self, name="alice"):
-        self.run("key", "generate", name, "--dir", self.directory)
-        self.run("signer", "add", "--key", self.directory / f"{name}.pub", name, self.gun)
-
-    def plain(self, said: str) -> str:
-        """Without what differs from one user to the next."""
-        for text, word in ((self.gun, "REPO"), (str(self.directory), "DIR"), (self.docker.server.address, "SERVER")):
-            said = said.replace(text, word)
-        return re.sub("(?<=ID )[0-9a-f]{7}", "ID", said)
 
 
 @pytest.fixture
 def user(tagtrust, server, engine, fresh_directory):
     """`user()`: somebody with an empty trust directory, and a repository that does not exist."""
     need(COMMAND.exists(), "the command `tagtrust`")
-
-    def make():
-        directory = fresh_directory()
-        docker = DockerTrust(server, directory / "docker", engine)
-        return Us(new_gun("command"), directory, docker, Notary(server, docker.trust_dir))
-
-    return make
+    return lambda: Us.new(server, engine, fresh_directory())
 
 
 @pytest.fixture
@@ -101,42 +33,7 @@ def us(user):
 
 @pytest.fixture
 def both(user):
-    """Two users in the same state: what one does with our command, the other does with Docker's."""
-
-    class Both:
-        us, them = user(), user()
-
-        def __call__(self, *words, stderr=True, status=None):
-            """Words may be functions of the user. Both must say the same, as far as that is Docker's to say."""
-            ours = self.us.run(*self._words(self.us, words), status=status or 0)
-            theirs = self.them.docker.trust(*self._words(self.them, words), check=False)
-            assert (theirs.returncode == 0) == (ours.returncode == 0)
-            assert self.us.plain(ours.stdout) == self.them.plain(theirs.stdout)
-            if stderr:
-                assert self.us.plain(ours.stderr) == self.them.plain(theirs.stderr)
-            return ours
-
-        def files(self, make):
-            for user in (self.us, self.them):
-                make(user)
-
-        @staticmethod
-        def _words(user, words):
-            return [word(user) if callable(word) else word for word in words]
-
-    return Both()
-
-
-def repository(user):
-    return user.gun
-
-
-def reference(tag):
-    return lambda user: f"{user.gun}:{tag}"
-
-
-def file(name):
-    return lambda user: user.directory / name
+    return Both(user)
 
 
 class TestDockersWords:
@@ -170,7 +67,8 @@ class TestDockersWords:
                 subprocess.run(openssl, check=True)
                 (user.directory / name).chmod(mode)
 
-        both.files(make)
+        for user in both:
+            make(user)
         both("key", "load", file("key.pem"), "--name", "bob")
         both("key", "load", file("open.pem"), status=2)
         both("key", "load", file("absent.pem"), status=2)
