@@ -72,13 +72,13 @@ pub mod trust;
 pub use client::{
     ChangeSummary, Client, ClientBuilder, Delegation, Edit, GeneratedKey, Init, Inspection, KeyInfo, KeyKind,
     KeySelection, PassphraseRequest, PassphraseSource, Publication, RoleExpiry, Rotation, SignedTag, Signer,
-    SignerKey, Target, VerifiedImage, inspections_to_json,
+    SignerKey, Target, inspections_to_json,
 };
 #[cfg(feature = "pkcs11")]
 pub use crypto::pkcs11;
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;
-pub use trust::{Lookup, Pinning, Policy, Rule};
+pub use trust::{Lookup, Pinning, Policy, Rule, TrustedSet, VerifiedImage};
 pub use zeroize::Zeroizing;
 
 /// The Rust block of the README compiles.

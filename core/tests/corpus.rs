@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use tagtrust::trust::{Expiry, TrustedRoot, TrustedSet};
-use tagtrust::{Error, Pinning, Policy};
+use tagtrust::trust::{Expiry, TrustedRoot};
+use tagtrust::{Error, Pinning, Policy, Rule, TrustedSet};
 
 #[derive(Clone, Deserialize)]
 struct Repository {
@@ -245,4 +245,108 @@ fn a_set_that_is_not_complete_answers_nothing() {
         }
         assert!(set.is_complete());
     }
+}
+
+/// As a caller does who has the files and nothing else.
+fn open(repository: &Repository, now: SystemTime) -> Result<TrustedSet, Error> {
+    let (files, pins) = (repository.files(), Pinning::trust_on_first_use());
+    let mut set = TrustedSet::open(&repository.gun, None, files["root.json"].clone(), &pins, now)?;
+    while let Some(role) = set.next_role().map(str::to_owned) {
+        let hash = match role.as_str() {
+            "timestamp" => None,
+            "snapshot" => set.snapshot_source().and_then(|source| source.sha256_hex()),
+            role => set.source(role).and_then(|source| source.sha256_hex()),
+        };
+        let name = hash.map_or_else(|| format!("{role}.json"), |hash| format!("{role}.{hash}.json"));
+        set.add_role(files[&name].clone(), None, now)?;
+        set.skip_unlisted();
+    }
+    Ok(set)
+}
+
+#[test]
+fn an_opened_set_says_of_tags_and_references_what_was_signed() {
+    let policy = Policy::docker();
+    for (name, repository) in corpus() {
+        let (gun, now) = (&repository.gun, repository.now());
+        let set = open(&repository, now).unwrap();
+        for (tag, signed) in &repository.tags {
+            let image = set.verify(tag, &policy, now).unwrap();
+            assert_eq!((&image.digest, image.size, &image.tag), (&signed.digest, signed.size, tag), "{name}");
+            assert_eq!((&image.repository, image.fresh, image.expires), (gun, false, set.valid_until()));
+            assert_eq!(image.pinned_reference, format!("{gun}@{}", signed.digest));
+            assert_eq!(set.verify(&format!("{gun}:{tag}@{}", signed.digest), &policy, now), Ok(image));
+            let by_digest = set.verify(&format!("{gun}@{}", signed.digest), &policy, now).unwrap();
+            assert!(by_digest.tags.contains(tag), "{name}: {by_digest:?}");
+            let other = set.verify(&format!("{gun}:{tag}@sha256:{}", "0".repeat(64)), &policy, now);
+            assert!(matches!(other, Err(Error::DigestMismatch { .. })), "{name}: {other:?}");
+        }
+        let unsigned = set.verify("not-signed", &policy, now);
+        assert!(matches!(unsigned, Err(Error::TagNotSigned { .. })), "{name}: {unsigned:?}");
+        for elsewhere in ["registry.example/other/name:1", "alpine@sha256", "", "a b", "x:1"] {
+            let answer = set.verify(elsewhere, &policy, now);
+            assert!(matches!(answer, Err(Error::InvalidReference { .. })), "{name}: {answer:?}");
+        }
+        let asks_for_nothing = Policy::docker().rule(Rule { repository: gun.clone(), ..Rule::default() });
+        let answer = set.verify("latest", &asks_for_nothing, now);
+        assert!(matches!(answer, Err(Error::InvalidConfiguration { .. })), "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn an_opened_set_answers_nothing_once_a_file_of_it_expired() {
+    for (name, repository) in corpus() {
+        let set = open(&repository, repository.now()).unwrap();
+        let tag = repository.tags.keys().next().unwrap();
+        let at = |now| set.verify(tag, &Policy::docker(), now);
+        assert!(at(set.valid_until()).is_ok(), "{name}");
+        match at(set.valid_until() + Duration::from_secs(1)) {
+            Err(Error::Expired { role, .. }) => assert_eq!(role, "timestamp", "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_file_out_of_turn_is_refused_and_an_incomplete_set_answers_nothing() {
+    let is_misuse = |result: Result<(), Error>| matches!(result, Err(Error::InvalidInput { .. }));
+    for (name, repository) in corpus() {
+        let (files, now) = (repository.files(), repository.now());
+        let pins = Pinning::trust_on_first_use();
+        let mut set =
+            TrustedSet::open(&repository.gun, None, files["root.json"].clone(), &pins, now).unwrap();
+        let timestamp = &files["timestamp.json"];
+        let tag = repository.tags.keys().next().unwrap();
+        let answer = |set: &TrustedSet| set.verify(tag, &Policy::docker(), now).map(drop);
+        assert!(
+            is_misuse(set.add_snapshot(timestamp.clone(), None, now)) && is_misuse(answer(&set)),
+            "{name}"
+        );
+        set.add_timestamp(timestamp.clone(), None, now).unwrap();
+        // A second timestamp could name another snapshot than the one below it.
+        assert!(is_misuse(set.add_timestamp(timestamp.clone(), None, now)), "{name}");
+        assert!(is_misuse(answer(&set)), "{name}");
+        assert_eq!(set.next_role(), Some("snapshot"), "{name}");
+        let mut complete = open(&repository, now).unwrap();
+        assert!(is_misuse(complete.add_role(timestamp.clone(), None, now)), "{name}");
+        assert!(answer(&complete).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_known_root_decides_which_root_may_follow() {
+    let (_, repository) =
+        corpus().into_iter().find(|(name, _)| name.ends_with("notary-rotated.json")).unwrap();
+    let (files, pins) = (repository.files(), Pinning::trust_on_first_use());
+    let open = |known: &[u8], root: &str| {
+        let known = Some(known.to_vec().into());
+        TrustedSet::open(&repository.gun, known, files[root].clone(), &pins, repository.now())
+    };
+    assert!(open(&files["1.root.json"], "2.root.json").is_ok());
+    assert!(open(&files["root.json"], "root.json").is_ok());
+    assert!(matches!(
+        open(&files["2.root.json"], "1.root.json"),
+        Err(Error::RolledBack { .. } | Error::RootNotTrusted { .. })
+    ));
+    assert!(matches!(open(b"{}", "root.json"), Err(Error::InvalidInput { .. })));
 }

@@ -116,7 +116,7 @@ impl ClientBuilder {
     }
 
     /// Refuse to answer if the server cannot be asked. Default: the cached
-    /// timestamp serves until it expires, and [`super::VerifiedImage::fresh`] is false.
+    /// timestamp serves until it expires, and [`crate::VerifiedImage::fresh`] is false.
     pub fn require_fresh(mut self, required: bool) -> Self {
         self.require_fresh = required;
         self

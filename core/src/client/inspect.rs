@@ -1,10 +1,20 @@
-//! What `docker trust inspect` shows, in its own two forms.
+//! What `docker trust inspect` shows, in its own two forms, and the chain of
+//! trust as a tree and as a picture.
+
+mod picture;
+mod roles;
+mod shown;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
+
+pub use roles::{InspectedKey, InspectedRole};
 
 use crate::metadata::{hex, role};
 use crate::reference::Reference;
@@ -16,7 +26,7 @@ const REPO_ADMIN: &str = "Repo Admin";
 const COLUMN: usize = 10;
 
 /// The signed tags, signers and keys of one repository.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Inspection {
@@ -28,10 +38,14 @@ pub struct Inspection {
     pub signers: Vec<Signer>,
     /// `Root` and `Repository` with their keys.
     pub administrative_keys: Vec<Signer>,
+    /// The chain of trust, each role before those below it: the root, `targets`
+    /// with its delegations, the snapshot and the timestamp.
+    #[serde(skip)] // Docker's object has no such member
+    pub roles: Vec<InspectedRole>,
 }
 
 /// A tag and who signed it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct SignedTag {
@@ -45,7 +59,7 @@ pub struct SignedTag {
 }
 
 /// A signer and the IDs of its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Signer {
@@ -57,7 +71,7 @@ pub struct Signer {
 }
 
 /// A key ID.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct SignerKey {
     /// 64 hex digits. For signers the ID of the plain public key, which is also
@@ -69,11 +83,7 @@ pub struct SignerKey {
 impl Inspection {
     pub(super) fn of(name: &str, reference: &Reference, set: &TrustedSet) -> Self {
         // As in Docker, beside a digest the tag is not looked at.
-        Self::of_tags(name, reference.tag().filter(|_| reference.digest().is_none()), set)
-    }
-
-    /// With the only tag that is wanted, or with all.
-    pub(crate) fn of_tags(name: &str, only: Option<&str>, set: &TrustedSet) -> Self {
+        let only = reference.tag().filter(|_| reference.digest().is_none());
         Self {
             name: name.to_owned(),
             signed_tags: signed_tags(set, only),
@@ -84,6 +94,7 @@ impl Inspection {
                     Signer { name: name.into(), keys: ids.into_iter().map(|id| SignerKey { id }).collect() }
                 })
                 .into(),
+            roles: roles::of(set),
         }
     }
 
@@ -154,11 +165,13 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
     })
 }
 
+/// All signed tags, or the only one that is wanted.
+///
 /// One row for each tag and digest that `targets/releases` or `targets` lists,
 /// with the other roles that list the same.
 ///
 /// As in Docker, paths of delegations count only if one tag is asked for.
-fn signed_tags(set: &TrustedSet, only: Option<&str>) -> Vec<SignedTag> {
+pub(crate) fn signed_tags(set: &TrustedSet, only: Option<&str>) -> Vec<SignedTag> {
     let roles: Vec<&str> = set.walk(only, None).collect();
     let (releasing, signing): (Vec<&str>, Vec<&str>) =
         roles.into_iter().partition(|name| [role::RELEASES, role::TARGETS].contains(name));
@@ -277,16 +290,4 @@ fn take_chunk<'a>(rest: &mut &'a str) -> &'a str {
     let (chunk, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
     *rest = tail;
     chunk
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_are_ordered_as_people_count() {
-        let mut tags = ["v10", "v2", "1.10", "latest", "v02", "1.9", "v2-rc1", "-1", "v0", "va", ""];
-        tags.sort_by(|a, b| natural(a, b));
-        assert_eq!(tags, ["", "1.9", "1.10", "-1", "latest", "v0", "v2", "v2-rc1", "v02", "v10", "va"]);
-    }
 }

@@ -4,7 +4,6 @@
 mod cache;
 mod config;
 mod edit;
-mod image;
 mod init;
 mod inspect;
 mod keyring;
@@ -26,9 +25,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use config::ClientBuilder;
 pub use edit::{Edit, Rotation, Target};
-pub use image::VerifiedImage;
 pub use init::Init;
-pub use inspect::{Inspection, SignedTag, Signer, SignerKey, inspections_to_json};
+pub use inspect::{
+    InspectedKey, InspectedRole, Inspection, SignedTag, Signer, SignerKey, inspections_to_json,
+};
+#[cfg(feature = "server")]
+pub(crate) use inspect::signed_tags;
 pub use keys::{GeneratedKey, KeyInfo, KeyKind, KeySelection};
 pub use operations::Delegation;
 pub use passphrase::{PassphraseRequest, PassphraseSource};
@@ -41,7 +43,7 @@ use crate::reference::Reference;
 use crate::remote::Remotes;
 use crate::signing::Lifetimes;
 use crate::store::{KeyStore, Store};
-use crate::trust::{Expiry, Pinning, Policy, TrustedSet};
+use crate::trust::{Expiry, Pinning, Policy, TrustedSet, VerifiedImage};
 use memory::{Memory, Slot};
 use update::Updated;
 
@@ -116,8 +118,8 @@ impl Client {
 
     fn verify_since(&self, reference: &str, started: Instant) -> Result<VerifiedImage> {
         let reference = Reference::parse(reference)?;
-        let trusted = self.trusted(&reference, started)?;
-        VerifiedImage::decide(&reference, &trusted, &self.policy)
+        let Trusted { set, expires, fresh } = self.trusted(&reference, started)?;
+        VerifiedImage::decide(&reference, &set, &self.policy, expires, fresh)
     }
 
     fn in_parallel<I: Sync, T: Send>(&self, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {

@@ -57,7 +57,7 @@ impl Step {
 impl Target {
     pub(super) fn meta(&self, tag: &str) -> Result<TargetMeta> {
         let wrong = |reason: String| invalid(format!("target {tag:?}"), reason);
-        let sha256 = super::image::sha256_of(&self.digest)
+        let sha256 = crate::trust::sha256_of(&self.digest)
             .map_err(|_| wrong(format!("digest {:?} is not sha256: and 64 hex digits", self.digest)))?;
         let mut meta = TargetMeta::new(sha256, self.size);
         if let Some(custom) = &self.custom {

@@ -32,10 +32,14 @@ impl Check<'_> {
             source.ok_or_else(|| self.tampered(Fault::Malformed("no signed file refers to it".into())))?;
         let limit = source.length.min(MAX_FILE_BYTES);
         // The length is a cap, except for the root, which was fetched before it was known.
-        if self.role != role::ROOT && file.len() as u64 > limit {
-            return Err(self.tampered(Fault::TooLarge { limit }));
+        if self.role != role::ROOT {
+            self.size(file, limit)?;
         }
         source.check(file).map_err(|fault| self.tampered(fault))
+    }
+
+    pub(crate) fn size(&self, file: &[u8], limit: u64) -> Result<()> {
+        if file.len() as u64 > limit { Err(self.tampered(Fault::TooLarge { limit })) } else { Ok(()) }
     }
 
     pub(crate) fn read(&self, file: Bytes, kind: &str) -> Result<Envelope> {

@@ -5,9 +5,11 @@
 //! A [`TrustedRoot`] is accepted first, by itself or as the successor of one
 //! that was trusted before. A [`TrustedSet`] then takes timestamp, snapshot,
 //! targets and delegations in that order, and answers which digest counts for
-//! a tag. Only checked files ever get into either.
+//! a tag. Only checked files ever get into either. [`TrustedSet::open`] and
+//! [`TrustedSet::verify`] are the whole of it for whoever has the files.
 
 pub(crate) mod check;
+mod image;
 mod names;
 mod pinning;
 mod policy;
@@ -16,6 +18,8 @@ mod root;
 mod set;
 pub(crate) mod signatures;
 
+pub use image::VerifiedImage;
+pub(crate) use image::sha256_of;
 pub use pinning::Pinning;
 pub use policy::{Lookup, Policy, Rule};
 pub use resolve::Found;

@@ -8,13 +8,16 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::check::Check;
-use super::{MAX_DELEGATIONS, TrustedRoot};
+use super::{MAX_DELEGATIONS, MAX_TIMESTAMP_BYTES, TrustedRoot};
 use crate::error::{Error, Fault, Result};
-use crate::metadata::{DelegatedRole, Envelope, FileMeta, RoleKeys, Snapshot, Targets, Timestamp, role};
+use crate::metadata::{
+    DelegatedRole, Envelope, FileMeta, RoleKeys, Snapshot, Targets, Timestamp, format_time, role,
+};
 
-/// What is trusted of one repository. Files are added in the order timestamp,
-/// snapshot, then whatever [`TrustedSet::next_role`] says, each checked against
-/// those before it: checksum, type and form, signatures, version, expiry.
+/// What is trusted of one repository. Files are added in the order that
+/// [`TrustedSet::next_role`] says, timestamp, snapshot, targets, delegations,
+/// each checked against those before it: checksum, type and form, signatures,
+/// version, expiry.
 #[derive(Debug, Clone)]
 pub struct TrustedSet {
     root: Arc<TrustedRoot>,
@@ -68,15 +71,19 @@ impl TrustedSet {
     /// Adds the timestamp. `floor` is the version already seen, if any.
     ///
     /// # Errors
-    /// What is wrong with the file; the set stays as it was.
+    /// [`Error::InvalidInput`] if there is one; what is wrong with the file. The
+    /// set stays as it was.
     pub fn add_timestamp(
         &mut self,
         file: impl Into<Bytes>,
         floor: Option<i64>,
         now: SystemTime,
     ) -> Result<()> {
+        self.check_turn(role::TIMESTAMP)?;
+        let file = file.into();
         let check = Check { gun: self.gun(), role: role::TIMESTAMP, now };
-        let envelope = check.read(file.into(), "Timestamp")?;
+        check.size(&file, MAX_TIMESTAMP_BYTES)?;
+        let envelope = check.read(file, "Timestamp")?;
         check.signatures(&envelope, self.base_role(role::TIMESTAMP)?)?;
         let timestamp = check.form(Timestamp::read(&envelope))?;
         check.not_older(&timestamp.common, floor)?;
@@ -88,14 +95,16 @@ impl TrustedSet {
     /// Adds the snapshot.
     ///
     /// # Errors
-    /// What is wrong with the file, or with the root if the snapshot names
-    /// another one; nothing but [`TrustedSet::expected_root`] changes.
+    /// [`Error::InvalidInput`] unless it comes next; what is wrong with the file,
+    /// or with the root if the snapshot names another one. Nothing but
+    /// [`TrustedSet::expected_root`] changes.
     pub fn add_snapshot(
         &mut self,
         file: impl Into<Bytes>,
         floor: Option<i64>,
         now: SystemTime,
     ) -> Result<()> {
+        self.check_turn(role::SNAPSHOT)?;
         let file = file.into();
         let check = Check { gun: self.gun(), role: role::SNAPSHOT, now };
         check.sum(self.snapshot_source(), &file)?;
@@ -115,10 +124,27 @@ impl TrustedSet {
         Ok(())
     }
 
-    /// The role whose file comes next, targets first, then delegations in
-    /// preorder. `None` if all are there.
+    /// The role whose file comes next: timestamp, snapshot, targets, then
+    /// delegations in preorder. `None` if all are there.
     pub fn next_role(&self) -> Option<&str> {
+        if self.timestamp.is_none() {
+            return Some(role::TIMESTAMP);
+        }
+        if self.snapshot.is_none() {
+            return Some(role::SNAPSHOT);
+        }
         self.pending.last().map(String::as_str)
+    }
+
+    /// A file that came out of turn would not be checked against those below it.
+    fn check_turn(&self, name: &str) -> Result<()> {
+        let next = self.next_role();
+        if next == Some(name) {
+            return Ok(());
+        }
+        let what = format!("trust data of {}", self.gun());
+        let reason = format!("{name} cannot be added now; next comes {}", next.unwrap_or("nothing"));
+        Err(Error::InvalidInput { what, reason })
     }
 
     /// What the timestamp says about the snapshot.
@@ -141,15 +167,29 @@ impl TrustedSet {
         self.pending.pop();
     }
 
+    /// Passes over delegations that the snapshot does not list: as in Notary
+    /// they were never published. Whoever knows versions seen before looks at
+    /// each of them instead, for one that was withdrawn.
+    pub fn skip_unlisted(&mut self) {
+        let is_unlisted = |set: &Self, name: &String| name != role::TARGETS && set.source(name).is_none();
+        while self.snapshot.is_some() && self.pending.last().is_some_and(|name| is_unlisted(self, name)) {
+            self.pending.pop();
+        }
+    }
+
     /// Adds the file of the next role. A delegation that is expired or short of
     /// signatures is set aside with its children, as in Notary; the repository
     /// stays usable.
     ///
     /// # Errors
-    /// What is wrong with the file; the set stays as it was.
+    /// What is wrong with the file, or [`Error::InvalidInput`] if no file comes
+    /// next; the set stays as it was.
     pub fn add_role(&mut self, file: impl Into<Bytes>, floor: Option<i64>, now: SystemTime) -> Result<()> {
-        let Some(name) = self.pending.last().cloned() else {
-            return Err(Error::Internal { reason: "no role is pending".into() });
+        let name = match self.next_role() {
+            Some(role::TIMESTAMP) => return self.add_timestamp(file, floor, now),
+            Some(role::SNAPSHOT) => return self.add_snapshot(file, floor, now),
+            Some(name) => name.to_owned(),
+            None => return self.check_turn("another file"),
         };
         let (targets, result) = self.check_role(&name, file.into(), floor, now)?;
         match result {
@@ -312,9 +352,29 @@ impl TrustedSet {
         timestamp.chain(snapshot).chain(targets).fold(self.root.valid_until(), SystemTime::min)
     }
 
+    /// [`TrustedSet::valid_until`].
+    ///
+    /// # Errors
+    /// [`Error::Expired`] if that is past, with the role that expired.
+    pub(super) fn check_expiry(&self, now: SystemTime) -> Result<SystemTime> {
+        let until = self.valid_until();
+        if now <= until {
+            return Ok(until);
+        }
+        let timestamp = self.timestamp.iter().map(|(timestamp, _)| (role::TIMESTAMP, &timestamp.common));
+        let snapshot = self.snapshot.iter().map(|(snapshot, _)| (role::SNAPSHOT, &snapshot.common));
+        let targets = self.targets.iter().map(|(name, role)| (name.as_str(), &role.targets.common));
+        for (role, common) in timestamp.chain(snapshot).chain(targets) {
+            Check { gun: self.gun(), role, now }.not_expired(common)?;
+        }
+        // The root or one of its certificates.
+        let expired = format_time(until);
+        Err(Error::Expired { gun: self.gun().into(), role: role::ROOT.into(), expired })
+    }
+
     /// True if all roles are loaded.
     pub fn is_complete(&self) -> bool {
-        self.timestamp.is_some() && self.snapshot.is_some() && self.pending.is_empty()
+        self.next_role().is_none()
     }
 
     /// Size in memory, nearly: that of all files.

@@ -17,7 +17,8 @@ use crate::metadata::{Common, DelegatedRole, RoleKeys, format_time, parse_time, 
 use crate::server::refusal::Refusal;
 use crate::server::service::Service;
 use crate::trust::TrustedSet;
-use crate::{Inspection, SignedTag};
+use crate::SignedTag;
+use crate::client::signed_tags;
 
 /// Rows of one page.
 const ROWS: usize = 100;
@@ -101,7 +102,7 @@ pub(super) async fn repository(service: &Service, gun: &str, query: &str) -> Res
             }
             @if let Some(set) = &set {
                 @if fault.is_some() { p { "This is what was signed:" } }
-                (tags(gun, &Inspection::of_tags(gun, None, set).signed_tags, number))
+                (tags(gun, &signed_tags(set, None), number))
                 (roles(set, now))
             }
         },
