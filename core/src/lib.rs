@@ -70,9 +70,9 @@ pub mod trust;
 
 #[cfg(feature = "http")]
 pub use client::{
-    ChangeSummary, Client, ClientBuilder, Delegation, Edit, GeneratedKey, Init, Inspection, KeyInfo, KeyKind,
-    KeySelection, PassphraseRequest, PassphraseSource, Publication, RoleExpiry, Rotation, SignedTag, Signer,
-    SignerKey, Target, inspections_to_json,
+    ChangeSummary, Client, ClientBuilder, Delegation, Edit, GeneratedKey, Init, InspectedKey, InspectedRole,
+    Inspection, KeyInfo, KeyKind, KeySelection, PassphraseRequest, PassphraseSource, Publication, RoleExpiry,
+    Rotation, SignedTag, Signer, SignerKey, Target, inspections_to_json,
 };
 #[cfg(feature = "pkcs11")]
 pub use crypto::pkcs11;

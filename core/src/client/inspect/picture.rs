@@ -123,7 +123,8 @@ impl Card<'_> {
         for (number, Line { class, text, title }) in (1..).zip(lines) {
             let baseline = 25 + 3 + number * LINE;
             let middle = baseline - 4;
-            let title = title.as_ref().map(|title| format!("<title>{}</title>", escaped(title))).unwrap_or_default();
+            let title =
+                title.as_ref().map(|title| format!("<title>{}</title>", escaped(title))).unwrap_or_default();
             let (dot, x) = match *class {
                 "key" => ("signed", INSET + 14),
                 "key absent" => ("unsigned", INSET + 14),
@@ -133,7 +134,10 @@ impl Card<'_> {
                 let x = INSET + 4;
                 out += &format!("<circle class=\"{dot}\" cx=\"{x}\" cy=\"{middle}\" r=\"3.5\"/>\n");
             }
-            out += &format!("<text class=\"{class}\" x=\"{x}\" y=\"{baseline}\">{title}{}</text>\n", escaped(text));
+            out += &format!(
+                "<text class=\"{class}\" x=\"{x}\" y=\"{baseline}\">{title}{}</text>\n",
+                escaped(text)
+            );
         }
         out + "</g>\n"
     }

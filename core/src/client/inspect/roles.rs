@@ -89,11 +89,7 @@ pub(super) fn of(set: &TrustedSet) -> Vec<InspectedRole> {
     roles
 }
 
-fn base(
-    set: &TrustedSet,
-    name: &str,
-    common: impl FnOnce(&Envelope) -> Option<Common>,
-) -> InspectedRole {
+fn base(set: &TrustedSet, name: &str, common: impl FnOnce(&Envelope) -> Option<Common>) -> InspectedRole {
     let envelope = set.file(name).and_then(|file| Envelope::read(file.clone()).ok());
     let published = envelope.as_ref().and_then(|envelope| Some((envelope, common(envelope)?)));
     match set.root().root().role(name) {
@@ -124,6 +120,8 @@ fn signing(set: &TrustedSet, roles: &mut Vec<InspectedRole>) {
         });
         // What a role that does not count declares does not count either.
         let children = counting.map(|file| file.delegations.as_slice()).unwrap_or_default();
-        pending.extend(children.iter().rev().map(|child| (child.name.as_str(), &child.keys, child.paths.as_slice())));
+        pending.extend(
+            children.iter().rev().map(|child| (child.name.as_str(), &child.keys, child.paths.as_slice())),
+        );
     }
 }
