@@ -40,6 +40,12 @@
  * Freeing NULL does nothing. Other arguments stay yours. No object needs
  * another one to stay.
  *
+ * Handles. A pointer to an object is a handle: the library looks it up, with its
+ * type, before it uses the object, and never reads what it points to. What was
+ * freed, belongs to another type or never came from the library counts as NULL.
+ * So no mistake with a handle is undefined behaviour, but it still is one: some
+ * time after an object was freed its address can be that of a new one.
+ *
  * Strings. In: NUL-terminated UTF-8 that nobody changes during the call; the
  * library keeps copies. Out: NUL-terminated UTF-8 that belongs to its object
  * and lives as long; do not free or change it. PEM and JSON are strings too.
@@ -54,29 +60,31 @@
  * Wrong arguments. NULL where there must be something, and strings that are not
  * UTF-8, are answered with TAGTRUST_INVALID_ARGUMENT. Where a comment does not
  * say that an argument may be NULL, it may not. Functions that read an object
- * answer NULL with NULL, 0 or false. Other pointers must be valid.
+ * answer NULL with NULL, 0 or false, and those that end one do nothing. What
+ * the library cannot check must be valid, or NULL: outputs, strings, arrays,
+ * callbacks and their data.
  *
  * Settings. Whether a name, URL or file can be used is looked at when the client
  * is made: tagtrust_client_new answers TAGTRUST_INVALID_CONFIGURATION. Only
  * what tagtrust_config_pin_ca and tagtrust_config_add_signer get is read at once.
  * It is the same with a server and tagtrust_server_start.
  *
- * Threads. A client may be used by any number of threads at once, and so may a
- * server. Images, inspections, publications, texts and errors may be read by
- * several at once. A configuration and an edit belong to one thread at a time.
- * Nothing may be used once it is freed. A child after fork must not use what its
- * parent made, nor free a server.
+ * Threads. Any object may be used by any number of threads at once. Those that
+ * change one configuration or edit take turns. If one thread frees an object while
+ * another one is in a call with it, it ends after that call; its strings must not
+ * be read from then on. A child after fork must not use what its parent made, nor
+ * free a server, and if other threads were in a call then, nothing at all.
  *
  * Callbacks. They come with a `data` pointer of yours, which is only handed
  * back. From tagtrust_client_new on, until the client and all its edits are
  * freed, they may be called during any call that uses these: from the thread
  * of that call or another one, and from several at once. What they get they
  * may use until they return, and not change. They may block: the call waits
- * for as long, and so may others for the same repository. They must not free
- * anything of the library's that others use; functions that take a client or an
- * edit answer TAGTRUST_INVALID_ARGUMENT there, and do nothing. Nor may they have
- * another thread call these and wait for it. They must return: an exception or
- * longjmp out of them ends the process or worse.
+ * for as long, and so may others for the same repository. Functions that take a
+ * client or an edit answer TAGTRUST_INVALID_ARGUMENT there and do nothing; only
+ * freeing is allowed, and an object in use ends after its call. They must not
+ * have another thread call these and wait for it. They must return: an exception
+ * out of them ends the process, a longjmp may do worse.
  *
  * Secrets. Passphrases and private keys are wiped from memory when they are no
  * longer needed, and stand in no error, log or text but the one of
@@ -169,16 +177,15 @@ typedef enum {
 
 /// Verifies images, and publishes them. It keeps connections and what it has
 /// verified, so make one and use it from all threads, at once if you like. Freed
-/// with `tagtrust_client_free`, once no other thread uses it.
+/// with `tagtrust_client_free`.
 typedef struct tagtrust_client tagtrust_client;
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
-/// `tagtrust_config_free`; one thread at a time may use it.
+/// `tagtrust_config_free`.
 typedef struct tagtrust_config tagtrust_config;
 
 /// Changes of one repository in the making: one refresh and one upload for all
-/// of them, however many. Freed with `tagtrust_edit_free`; one thread at a time
-/// may use it.
+/// of them, however many. Freed with `tagtrust_edit_free`.
 ///
 /// Functions that add a step do nothing else. A step that is refused, as by
 /// `TAGTRUST_INVALID_ARGUMENT`, is remembered, and all functions that end the
@@ -209,15 +216,24 @@ typedef struct tagtrust_publication tagtrust_publication;
 
 #if defined(TAGTRUST_SERVER)
 /// A running trust server. It works in threads of its own, and any number can run
-/// at once. Freed with `tagtrust_server_free`, once no other thread uses it.
+/// at once. Freed with `tagtrust_server_free`.
 typedef struct tagtrust_server tagtrust_server;
 #endif
 
 #if defined(TAGTRUST_SERVER)
 /// Settings of a server; what is not set is as the functions say. Freed with
-/// `tagtrust_server_config_free`; one thread at a time may use it.
+/// `tagtrust_server_config_free`.
 typedef struct tagtrust_server_config tagtrust_server_config;
 #endif
+
+/// The trust data of one repository, from files that the caller hands over:
+/// verification without a trust directory and without a request. Freed with
+/// `tagtrust_trusted_set_free`.
+///
+/// What was seen before is the caller's to know: of that, only a known root
+/// counts here. An older timestamp that has not expired is accepted, and with it
+/// everything that was current then.
+typedef struct tagtrust_trusted_set tagtrust_trusted_set;
 
 /// Gives the time in seconds since 1970 in UTC.
 typedef int64_t (*tagtrust_clock_callback)(void *data);
@@ -558,7 +574,7 @@ tagtrust_status tagtrust_edit_sign_partial(const tagtrust_edit *edit,
                                            tagtrust_text **proposal,
                                            tagtrust_error **error);
 
-/// The class of the error; `TAGTRUST_INVALID_ARGUMENT` for NULL.
+/// The class of the error; `TAGTRUST_INVALID_ARGUMENT` where there is none.
 tagtrust_status tagtrust_error_status(const tagtrust_error *error);
 
 /// The name of the class, such as "TagNotSigned". Never freed.
@@ -944,7 +960,7 @@ tagtrust_status tagtrust_server_reload(const tagtrust_server *server,
 
 #if defined(TAGTRUST_SERVER)
 /// Lets requests that have begun end, for a few seconds at most, and stops. Does
-/// nothing if it was stopped already, or for NULL.
+/// nothing if it was stopped already, or is none.
 void tagtrust_server_stop(const tagtrust_server *server);
 #endif
 
@@ -1080,6 +1096,61 @@ size_t tagtrust_text_length(const tagtrust_text *text);
 
 /// Wipes and frees a text.
 void tagtrust_text_free(tagtrust_text *text);
+
+/// Starts from the file of a root.
+///
+/// Of the configuration, which may be NULL, the pins, the policy and the clock
+/// count. `known_root` is the root that was trusted before, whose keys must have
+/// signed this one too; NULL, with a length of zero, if there is none, and then
+/// the pins alone decide. If versions lie between the two, they may have to be
+/// gone through one by one: each is the next one's known root.
+tagtrust_status tagtrust_trusted_set_new(const tagtrust_config *config,
+                                         const char *repository,
+                                         const uint8_t *known_root,
+                                         size_t known_root_length,
+                                         const uint8_t *root,
+                                         size_t root_length,
+                                         tagtrust_trusted_set **set,
+                                         tagtrust_error **error);
+
+/// Adds the timestamp, which comes first. If it is refused the set stays as it was.
+tagtrust_status tagtrust_trusted_set_add_timestamp(tagtrust_trusted_set *set,
+                                                   const uint8_t *file,
+                                                   size_t length,
+                                                   tagtrust_error **error);
+
+/// Adds the snapshot, which comes second, as `tagtrust_trusted_set_add_timestamp`.
+/// A snapshot that names another root is refused: start anew with that root.
+tagtrust_status tagtrust_trusted_set_add_snapshot(tagtrust_trusted_set *set,
+                                                  const uint8_t *file,
+                                                  size_t length,
+                                                  tagtrust_error **error);
+
+/// The role whose file comes next: "timestamp", "snapshot", "targets", then
+/// delegations such as "targets/releases". NULL if the files are all there.
+const char *tagtrust_trusted_set_next_role(const tagtrust_trusted_set *set);
+
+/// Adds the file of the role that `tagtrust_trusted_set_next_role` names. If it
+/// is refused the set stays as it was. A delegation that expired or is short of
+/// signatures is no error: it does not count.
+tagtrust_status tagtrust_trusted_set_add_role(tagtrust_trusted_set *set,
+                                              const uint8_t *file,
+                                              size_t length,
+                                              tagtrust_error **error);
+
+/// The digest that the publisher signed for a tag, or for a whole reference to
+/// an image in this repository, as `tagtrust_client_verify` reads it. What has
+/// none of "/", ":" and "@" is a tag.
+///
+/// All files must be there, and none may have expired since it was added. The
+/// image is not fresh: nobody was asked.
+tagtrust_status tagtrust_trusted_set_verify(const tagtrust_trusted_set *set,
+                                            const char *reference_or_tag,
+                                            tagtrust_image **image,
+                                            tagtrust_error **error);
+
+/// Frees a trusted set. Its images stay.
+void tagtrust_trusted_set_free(tagtrust_trusted_set *set);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,14 +7,17 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
+use crate::handle::{self, Object};
 use crate::status::Status;
 
-/// A place of the caller's for an object that it then owns. What stood there
-/// before is overwritten and not dropped: it may never have been initialised.
-pub(crate) type Output<'a, T> = Option<&'a mut MaybeUninit<Option<Box<T>>>>;
+/// A place of the caller's for the handle of an object that it then owns. What
+/// stood there before is overwritten and not looked at: it may never have been
+/// initialised.
+pub(crate) type Output<'a, T> = Option<&'a mut MaybeUninit<*mut T>>;
 
 /// Runs the body of an exported function. A panic ends here.
 pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T> {
@@ -33,24 +36,24 @@ pub(crate) fn attempt(error: Output<'_, Error>, body: impl FnOnce() -> Result<()
     let failure = guard(body).flatten().err();
     let status = failure.as_ref().map_or(Status::OK, Error::status);
     if let Some(error) = error {
-        error.write(failure.map(Box::new));
+        error.write(failure.map_or(ptr::null_mut(), handle::insert));
     }
     status
 }
 
 /// Runs a body that makes an object, and hands out the object or the error.
-pub(crate) fn create<T>(
+pub(crate) fn create<T: Object>(
     output: Output<'_, T>,
     error: Output<'_, Error>,
     body: impl FnOnce() -> Result<T>,
 ) -> Status {
-    let mut made = None;
+    let mut made = ptr::null_mut();
     let has_output = output.is_some();
     let status = attempt(error, || {
         if !has_output {
             return Err(Error::argument("the output is NULL"));
         }
-        made = Some(Box::new(body()?));
+        made = handle::insert(body()?);
         Ok(())
     });
     if let Some(output) = output {
@@ -64,28 +67,28 @@ pub(crate) fn create<T>(
 ///
 /// # Safety
 /// Each array is NULL or has `count` places, and nobody else uses it meanwhile.
-pub(crate) unsafe fn create_all<T>(
+pub(crate) unsafe fn create_all<T: Object>(
     count: usize,
-    outputs: *mut Option<Box<T>>,
-    errors: *mut Option<Box<Error>>,
+    outputs: *mut *mut T,
+    errors: *mut *mut Error,
     body: impl FnOnce() -> Result<Vec<Result<T>>>,
 ) -> Status {
     // SAFETY: as the caller promises.
     let (outputs, errors) = unsafe { (places(outputs, count), places(errors, count)) };
     let run = || {
-        outputs.fill_with(|| MaybeUninit::new(None));
-        errors.fill_with(|| MaybeUninit::new(None));
+        outputs.fill_with(|| MaybeUninit::new(ptr::null_mut()));
+        errors.fill_with(|| MaybeUninit::new(ptr::null_mut()));
         if outputs.len() < count {
             return Err(Error::argument("the output is NULL"));
         }
         let mut status = Status::OK;
         for (index, result) in body()?.into_iter().enumerate() {
             match result {
-                Ok(object) => drop(outputs[index].write(Some(Box::new(object)))),
+                Ok(object) => _ = outputs[index].write(handle::insert(object)),
                 Err(error) => {
                     status = if status == Status::OK { error.status() } else { status };
                     if let Some(place) = errors.get_mut(index) {
-                        place.write(Some(Box::new(error)));
+                        place.write(handle::insert(error));
                     }
                 }
             }
@@ -94,15 +97,15 @@ pub(crate) unsafe fn create_all<T>(
     };
     guard(run).flatten().unwrap_or_else(|error| {
         // No result for any: what went wrong holds for all of them.
-        outputs.fill_with(|| MaybeUninit::new(None));
-        errors.fill_with(|| MaybeUninit::new(Some(Box::new(error.clone()))));
+        outputs.fill_with(|| MaybeUninit::new(ptr::null_mut()));
+        errors.fill_with(|| MaybeUninit::new(handle::insert(error.clone())));
         error.status()
     })
 }
 
 /// # Safety
 /// As for [`create_all`].
-unsafe fn places<'a, T>(array: *mut Option<Box<T>>, count: usize) -> &'a mut [MaybeUninit<Option<Box<T>>>] {
+unsafe fn places<'a, T>(array: *mut *mut T, count: usize) -> &'a mut [MaybeUninit<*mut T>] {
     if array.is_null() {
         return &mut [];
     }
@@ -118,10 +121,14 @@ thread_local! {
 /// Calls a function of the caller's. It cannot come back to where its answer is
 /// waited for: see [`not_in_callback`].
 pub(crate) fn call_out<T>(callback: impl FnOnce() -> T) -> T {
-    let outer = IN_CALLBACK.replace(true);
-    let answer = callback();
-    IN_CALLBACK.set(outer);
-    answer
+    struct Outer(bool);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            IN_CALLBACK.set(self.0);
+        }
+    }
+    let _outer = Outer(IN_CALLBACK.replace(true));
+    callback()
 }
 
 /// Whatever waits for locks asks this first.
@@ -132,13 +139,35 @@ pub(crate) fn not_in_callback() -> Result<()> {
     }
 }
 
-/// Reads something of an object; `missing` for NULL.
-pub(crate) fn read<T, R: Copy>(object: Option<&T>, missing: R, get: impl FnOnce(&T) -> R) -> R {
-    guard(|| object.map_or(missing, get)).unwrap_or(missing)
+/// The object of a handle that C hands in. It stays as long as it is used here,
+/// even if another thread frees it.
+pub(crate) fn given<T: Object>(handle: *const T, name: &str) -> Result<Arc<T>> {
+    handle::find(handle).ok_or_else(|| match handle.is_null() {
+        true => Error::argument(&format!("{name} is NULL")),
+        false => Error::argument(&format!("{name} was freed, or is not what its type says")),
+    })
 }
 
-/// Reads a string that belongs to an object; NULL where there is none.
-pub(crate) fn read_text<T>(object: Option<&T>, get: impl FnOnce(&T) -> Option<&CString>) -> *const c_char {
+/// What an object may change. After a panic too: see [`guard`].
+pub(crate) fn lock<T>(changing: &Mutex<T>) -> MutexGuard<'_, T> {
+    changing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes an object that cannot fail; NULL after a panic.
+pub(crate) fn make<T: Object>(body: impl FnOnce() -> T) -> *mut T {
+    guard(|| handle::insert(body())).unwrap_or(ptr::null_mut())
+}
+
+/// Reads something of an object; `missing` where there is none.
+pub(crate) fn read<T: Object, R: Copy>(object: *const T, missing: R, get: impl FnOnce(&T) -> R) -> R {
+    guard(|| handle::find(object).map_or(missing, |object| get(&object))).unwrap_or(missing)
+}
+
+/// Reads a string that belongs to an object and lives as long; NULL where there is none.
+pub(crate) fn read_text<T: Object>(
+    object: *const T,
+    get: impl FnOnce(&T) -> Option<&CString>,
+) -> *const c_char {
     read(object, ptr::null(), |object| get(object).map_or(ptr::null(), |text| text.as_ptr()))
 }
 
@@ -154,10 +183,10 @@ pub(crate) fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Ends an object.
-pub(crate) fn free<T>(object: Option<Box<T>>) {
+/// Ends an object; what is none stays untouched.
+pub(crate) fn free<T: Object>(object: *mut T) {
     // A panic in a destructor: the memory may be lost, and there is nobody to tell.
-    let _ = guard(|| drop(object));
+    let _ = guard(|| drop(handle::remove(object)));
 }
 
 /// A string of the caller's, `const char *`.
@@ -237,6 +266,27 @@ impl<'a> NumberArray<'a> {
     }
 }
 
+/// Bytes of the caller's, `const uint8_t *`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct ByteArray<'a> {
+    pointer: *const u8,
+    of: PhantomData<&'a [u8]>,
+}
+
+impl<'a> ByteArray<'a> {
+    pub(crate) fn read(self, count: usize, name: &str) -> Result<&'a [u8]> {
+        // SAFETY: only C code makes a `ByteArray`; by the header's contract it is
+        // NULL or holds `count` bytes, and nobody changes it during the call.
+        unsafe { elements(self.pointer, count, name) }
+    }
+
+    /// Bytes that may be left out, by NULL and a count of zero.
+    pub(crate) fn read_optional(self, count: usize, name: &str) -> Result<Option<&'a [u8]>> {
+        if self.pointer.is_null() && count == 0 { Ok(None) } else { self.read(count, name).map(Some) }
+    }
+}
+
 /// # Safety
 /// The pointer is NULL or there are `count` elements that nobody changes.
 unsafe fn elements<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
@@ -256,15 +306,19 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_internal_error_and_no_object() {
-        let (mut made, mut error) = (MaybeUninit::<Option<Box<u8>>>::uninit(), MaybeUninit::uninit());
+        let (mut made, mut error) = (MaybeUninit::<*mut u8>::uninit(), MaybeUninit::uninit());
         let status = create(Some(&mut made), Some(&mut error), || panic!("boom {}", 1));
         assert_eq!(status, Status::INTERNAL);
         // SAFETY: `create` writes both.
         let (made, error) = unsafe { (made.assume_init(), error.assume_init()) };
-        assert!(made.is_none());
-        assert_eq!(error.unwrap().message(), c"internal error: boom 1");
-        assert_eq!(read(Some(&1), 7, |_| panic!("boom")), 7);
-        assert_eq!(read_text(Some(&1), |_| panic!("boom")), ptr::null());
+        assert!(made.is_null());
+        assert_eq!(handle::remove(error).unwrap().message(), c"internal error: boom 1");
+        let object = make(|| 1);
+        assert_eq!(read(object, 7, |_| panic!("boom")), 7);
+        assert_eq!(read_text(object, |_| panic!("boom")), ptr::null());
+        assert_eq!(read(object, 7, |object| *object), 1);
+        free(object);
+        assert_eq!(make::<u8>(|| panic!("boom")), ptr::null_mut());
     }
 
     #[test]
@@ -276,17 +330,17 @@ mod tests {
             }
         }
         assert_eq!(attempt(None, || std::panic::panic_any(1)), Status::INTERNAL);
-        free(Some(Box::new(Bomb)));
+        free(make(|| Bomb));
     }
 
     #[test]
     fn each_place_gets_an_object_or_an_error_and_after_a_panic_an_error() {
-        let (mut objects, mut errors) = ([None, None], [None, None]);
+        let (mut objects, mut errors) = ([ptr::null_mut(); 2], [ptr::null_mut(); 2]);
         let mut run = |body: fn() -> Result<Vec<Result<u8>>>| {
             // SAFETY: both have two places.
             let status = unsafe { create_all(2, objects.as_mut_ptr(), errors.as_mut_ptr(), body) };
-            let failures = errors.each_mut().map(|error| error.take().map(|error| error.status()));
-            (status, objects.each_mut().map(|object| object.take().map(|object| *object)), failures)
+            let failures = errors.map(|error| handle::remove(error).map(|error| error.status()));
+            (status, objects.map(|object| handle::remove(object).map(|object| *object)), failures)
         };
         let argument = Some(Status::INVALID_ARGUMENT);
         let mixed = run(|| Ok(vec![Err(Error::argument("no")), Ok(7)]));
@@ -316,5 +370,25 @@ mod tests {
     fn an_object_without_a_place_for_it_is_not_even_made() {
         let status = create::<u8>(None, None, || panic!("must not run"));
         assert_eq!(status, Status::INVALID_ARGUMENT);
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error_and_reads_as_nothing_and_freeing_it_does_nothing() {
+        let object = make(|| String::from("text"));
+        let message = |handle: *const u8| given(handle, "image").unwrap_err().message().to_owned();
+        assert_eq!(message(ptr::null()).as_c_str(), c"invalid argument: image is NULL");
+        let unknown = c"invalid argument: image was freed, or is not what its type says";
+        assert_eq!(message(object.cast()).as_c_str(), unknown);
+        free(object.cast::<u8>());
+        assert_eq!(read(object, 0, String::len), 4);
+        free(object);
+        assert_eq!(read(object, 0, String::len), 0);
+        free(object);
+    }
+
+    #[test]
+    fn a_callback_that_panics_is_over() {
+        assert_eq!(attempt(None, || call_out(|| panic!("boom"))), Status::INTERNAL);
+        assert!(not_in_callback().is_ok());
     }
 }

@@ -1,4 +1,7 @@
 //! Functions of the caller's that the library calls.
+//!
+//! They must not unwind. "C-unwind" makes it defined what happens if one does: an
+//! exception ends the process in [`crate::boundary::guard`].
 
 use std::ffi::{CString, c_char, c_void};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +18,7 @@ const PASSPHRASE_CAPACITY: usize = 1024;
 const SIGNATURE_CAPACITY: usize = 2048;
 
 /// Gives the time in seconds since 1970 in UTC.
-pub type ClockCallback = Option<extern "C" fn(data: *mut c_void) -> i64>;
+pub type ClockCallback = Option<extern "C-unwind" fn(data: *mut c_void) -> i64>;
 
 /// Writes the passphrase of a private key to `buffer`, in UTF-8, and returns its
 /// length in bytes without a NUL. A negative number, or one above `capacity`,
@@ -26,7 +29,7 @@ pub type ClockCallback = Option<extern "C" fn(data: *mut c_void) -> i64>;
 /// counts from 0, and goes up when the last answer was too short or wrong; the
 /// same wrong answer twice ends it.
 pub type PassphraseCallback = Option<
-    extern "C" fn(
+    extern "C-unwind" fn(
         data: *mut c_void,
         key_id: *const c_char,
         role: *const c_char,
@@ -44,7 +47,7 @@ pub type PassphraseCallback = Option<
 /// For an ECDSA key SHA-256 and r||s or DER, for an RSA key PSS with SHA-256 and
 /// a salt of 32 bytes. The library checks it with the public key.
 pub type SignCallback = Option<
-    extern "C" fn(
+    extern "C-unwind" fn(
         data: *mut c_void,
         message: *const u8,
         length: usize,
@@ -64,7 +67,7 @@ unsafe impl Sync for Data {}
 
 /// The caller's clock.
 pub(crate) struct Clock {
-    now: extern "C" fn(*mut c_void) -> i64,
+    now: extern "C-unwind" fn(*mut c_void) -> i64,
     data: Data,
 }
 
@@ -82,7 +85,15 @@ impl Clock {
 
 /// The caller's passphrases.
 pub(crate) struct Passphrases {
-    ask: extern "C" fn(*mut c_void, *const c_char, *const c_char, bool, u32, *mut c_char, usize) -> isize,
+    ask: extern "C-unwind" fn(
+        *mut c_void,
+        *const c_char,
+        *const c_char,
+        bool,
+        u32,
+        *mut c_char,
+        usize,
+    ) -> isize,
     data: Data,
 }
 
@@ -112,7 +123,7 @@ impl Passphrases {
 /// A private key of the caller's.
 pub(crate) struct Signer {
     public_key: PublicKey,
-    sign: extern "C" fn(*mut c_void, *const u8, usize, *mut u8, usize) -> isize,
+    sign: extern "C-unwind" fn(*mut c_void, *const u8, usize, *mut u8, usize) -> isize,
     data: Data,
 }
 
@@ -162,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    extern "C" fn from_data(data: *mut c_void) -> i64 {
+    extern "C-unwind" fn from_data(data: *mut c_void) -> i64 {
         // SAFETY: the test below hands in an i64.
         unsafe { *data.cast::<i64>() }
     }
@@ -178,7 +189,7 @@ mod tests {
     }
 
     /// Writes the bytes and returns the length that `data` points to.
-    extern "C" fn answer(
+    extern "C-unwind" fn answer(
         data: *mut c_void,
         key_id: *const c_char,
         role: *const c_char,
@@ -224,7 +235,7 @@ mod tests {
         assert_eq!(ask(b"password", 8, "ro\0ot"), None);
     }
 
-    extern "C" fn sign(
+    extern "C-unwind" fn sign(
         data: *mut c_void,
         message: *const u8,
         length: usize,

@@ -3,52 +3,38 @@
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use crate::boundary::{Text, TextArray, create, create_all, free, not_in_callback};
+use crate::boundary::{self, Text, TextArray, create, create_all, free, not_in_callback};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::inspection::Inspection;
-use crate::publication::Publication;
 use crate::status::Status;
-use crate::text::OwnedText;
 
 /// Verifies images, and publishes them. It keeps connections and what it has
 /// verified, so make one and use it from all threads, at once if you like. Freed
-/// with `tagtrust_client_free`, once no other thread uses it.
+/// with `tagtrust_client_free`.
 // Shared with the edits, which need no client to stay.
 pub struct Client(Arc<tagtrust_core::Client>);
 
-const _: () = {
-    const fn is_shared_by_threads<T: Send + Sync>() {}
-    is_shared_by_threads::<Client>();
-    is_shared_by_threads::<Image>();
-    is_shared_by_threads::<Inspection>();
-    is_shared_by_threads::<Publication>();
-    is_shared_by_threads::<OwnedText>();
-    is_shared_by_threads::<Error>();
-};
-
-pub(crate) fn given(client: Option<&Client>) -> Result<&Arc<tagtrust_core::Client>> {
+pub(crate) fn given(client: *const Client) -> Result<Arc<tagtrust_core::Client>> {
     not_in_callback()?;
-    client.map(|client| &client.0).ok_or_else(|| Error::argument("client is NULL"))
+    Ok(boundary::given(client, "client")?.0.clone())
 }
 
 /// Makes a client. The configuration stays the caller's, and later changes to
 /// it do not matter to the client. Nothing is fetched yet.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_new(
-    config: Option<&Config>,
-    client: Option<&mut MaybeUninit<Option<Box<Client>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    config: *const Config,
+    client: Option<&mut MaybeUninit<*mut Client>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(client, error, || {
-        Ok(Client(Arc::new(config.ok_or_else(|| Error::argument("config is NULL"))?.client()?)))
-    })
+    create(client, error, || Ok(Client(Arc::new(boundary::given(config, "config")?.client()?))))
 }
 
 /// Frees a client. What it gave stays, and so do its edits.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_client_free(client: Option<Box<Client>>) {
+pub extern "C" fn tagtrust_client_free(client: *mut Client) {
     free(client);
 }
 
@@ -59,10 +45,10 @@ pub extern "C" fn tagtrust_client_free(client: Option<Box<Client>>) {
 /// with a digest alone, some tag that counts must have it.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_verify(
-    client: Option<&Client>,
+    client: *const Client,
     reference: Text<'_>,
-    image: Option<&mut MaybeUninit<Option<Box<Image>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    image: Option<&mut MaybeUninit<*mut Image>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(image, error, || Image::new(given(client)?.verify(reference.read("reference")?)?))
 }
@@ -77,13 +63,13 @@ pub extern "C" fn tagtrust_client_verify(
 #[expect(clippy::missing_safety_doc, reason = "what callers must keep to stands in the header")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tagtrust_client_verify_many(
-    client: Option<&Client>,
+    client: *const Client,
     references: TextArray<'_>,
     count: usize,
-    images: *mut Option<Box<Image>>,
-    errors: *mut Option<Box<Error>>,
+    images: *mut *mut Image,
+    errors: *mut *mut Error,
 ) -> Status {
-    let verify = || verify_many(given(client)?, references.read(count, "references")?);
+    let verify = || verify_many(&*given(client)?, references.read(count, "references")?);
     // SAFETY: by the header's contract each array is NULL or has `count` places.
     unsafe { create_all(count, images, errors, verify) }
 }
@@ -105,10 +91,10 @@ fn verify_many(client: &tagtrust_core::Client, references: Vec<Result<&str>>) ->
 /// of one tag in it. A tag that is not signed is no error here.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_inspect(
-    client: Option<&Client>,
+    client: *const Client,
     reference: Text<'_>,
-    inspection: Option<&mut MaybeUninit<Option<Box<Inspection>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    inspection: Option<&mut MaybeUninit<*mut Inspection>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(inspection, error, || Inspection::new(&given(client)?.inspect(reference.read("reference")?)?))
 }

@@ -3,25 +3,36 @@
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tagtrust_core::{ClientBuilder, Pinning, Policy, Rule};
 
-use crate::boundary::{Output, Text, TextArray, attempt, free, guard};
+use crate::boundary::{Output, Text, TextArray, attempt, free, given, lock, make};
 use crate::callback::{Clock, ClockCallback, PassphraseCallback, Passphrases, SignCallback, Signer};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
-/// `tagtrust_config_free`; one thread at a time may use it.
+/// `tagtrust_config_free`.
 #[derive(Default)]
-pub struct Config {
+pub struct Config(Mutex<Settings>);
+
+#[derive(Clone, Default)]
+struct Settings {
     builder: ClientBuilder,
     policy: Policy,
     pinned_certificates: BTreeMap<String, Vec<String>>,
     pinned_authorities: BTreeMap<String, Vec<u8>>,
     trust_on_first_use: Option<bool>,
+    clock: Option<Arc<Clock>>,
+}
+
+/// What decides whether files are trusted.
+pub(crate) struct Terms {
+    pub(crate) pinning: Pinning,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Option<Arc<Clock>>,
 }
 
 /// Where a tag is looked for.
@@ -37,10 +48,23 @@ pub enum Lookup {
 
 impl Config {
     pub(crate) fn client(&self) -> Result<tagtrust_core::Client> {
-        let builder = self.builder.clone().policy(self.policy.clone()).pinning(self.pinning()?);
+        let Terms { pinning, policy, clock } = self.terms()?;
+        let mut builder = lock(&self.0).builder.clone().pinning(pinning).policy(policy);
+        if let Some(clock) = clock {
+            builder = builder.clock(move || clock.time());
+        }
         Ok(builder.build()?)
     }
 
+    pub(crate) fn terms(&self) -> Result<Terms> {
+        let settings = lock(&self.0);
+        settings.policy.check()?;
+        let (policy, clock) = (settings.policy.clone(), settings.clock.clone());
+        Ok(Terms { pinning: settings.pinning()?, policy, clock })
+    }
+}
+
+impl Settings {
     fn pinning(&self) -> Result<Pinning> {
         let has_pins = !self.pinned_certificates.is_empty() || !self.pinned_authorities.is_empty();
         let mut pinning = if self.trust_on_first_use.unwrap_or(!has_pins) {
@@ -60,15 +84,15 @@ impl Config {
 
 /// Runs the body of a setter.
 fn set(
-    config: Option<&mut Config>,
+    config: *mut Config,
     error: Output<'_, Error>,
-    change: impl FnOnce(&mut Config) -> Result<()>,
+    change: impl FnOnce(&mut Settings) -> Result<()>,
 ) -> Status {
-    attempt(error, || change(config.ok_or_else(|| Error::argument("config is NULL"))?))
+    attempt(error, || change(&mut lock(&given(config, "config")?.0)))
 }
 
 /// Runs the body of a setter for something that core's builder has.
-fn build(config: Option<&mut Config>, change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder>) -> Status {
+fn build(config: *mut Config, change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder>) -> Status {
     set(config, None, |config| {
         config.builder = change(config.builder.clone())?;
         Ok(())
@@ -77,48 +101,48 @@ fn build(config: Option<&mut Config>, change: impl FnOnce(ClientBuilder) -> Resu
 
 /// A configuration with Docker's defaults.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_new() -> Option<Box<Config>> {
-    guard(Box::default).ok()
+pub extern "C" fn tagtrust_config_new() -> *mut Config {
+    make(Config::default)
 }
 
 /// Frees a configuration.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_free(config: Option<Box<Config>>) {
+pub extern "C" fn tagtrust_config_free(config: *mut Config) {
     free(config);
 }
 
 /// Directory with the cached metadata and the private keys. Default: `trust` in
 /// Docker's directory.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_trust_dir(config: Option<&mut Config>, path: Text<'_>) -> Status {
+pub extern "C" fn tagtrust_config_set_trust_dir(config: *mut Config, path: Text<'_>) -> Status {
     build(config, |builder| Ok(builder.trust_dir(path.read("path")?)))
 }
 
 /// Docker's directory, with `config.json`, `tls/` and `trust/`. Default:
 /// `$DOCKER_CONFIG`, else `~/.docker`.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_docker_config(config: Option<&mut Config>, path: Text<'_>) -> Status {
+pub extern "C" fn tagtrust_config_set_docker_config(config: *mut Config, path: Text<'_>) -> Status {
     build(config, |builder| Ok(builder.docker_config(path.read("path")?)))
 }
 
 /// URL of the trust server. Default: `$DOCKER_CONTENT_TRUST_SERVER`, else
 /// `https://notary.docker.io` for Docker Hub and the registry itself for others.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_server(config: Option<&mut Config>, url: Text<'_>) -> Status {
+pub extern "C" fn tagtrust_config_set_server(config: *mut Config, url: Text<'_>) -> Status {
     build(config, |builder| Ok(builder.server(url.read("url")?)))
 }
 
 /// PEM file with the only CAs that may vouch for the server. Default: the
 /// system's and those in Docker's `tls/` directory.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_ca_file(config: Option<&mut Config>, path: Text<'_>) -> Status {
+pub extern "C" fn tagtrust_config_set_ca_file(config: *mut Config, path: Text<'_>) -> Status {
     build(config, |builder| Ok(builder.ca_file(path.read("path")?)))
 }
 
 /// PEM files with the certificate and key that the client shows to the server.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_client_cert(
-    config: Option<&mut Config>,
+    config: *mut Config,
     certificate: Text<'_>,
     key: Text<'_>,
 ) -> Status {
@@ -128,7 +152,7 @@ pub extern "C" fn tagtrust_config_set_client_cert(
 /// User and password. Default: Docker's `config.json` and its helpers.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_credentials(
-    config: Option<&mut Config>,
+    config: *mut Config,
     username: Text<'_>,
     password: Text<'_>,
 ) -> Status {
@@ -138,54 +162,48 @@ pub extern "C" fn tagtrust_config_set_credentials(
 /// How long the answer about one repository may take in all, from the first
 /// request to the last. Default: 60 seconds.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_timeout_ms(config: Option<&mut Config>, milliseconds: u64) -> Status {
+pub extern "C" fn tagtrust_config_set_timeout_ms(config: *mut Config, milliseconds: u64) -> Status {
     build(config, |builder| Ok(builder.timeout(Duration::from_millis(milliseconds))))
 }
 
 /// How long an answer of the server is taken for the current one, so that no
 /// request is made. Default: zero, ask every time.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_offline_max_age_ms(
-    config: Option<&mut Config>,
-    milliseconds: u64,
-) -> Status {
+pub extern "C" fn tagtrust_config_set_offline_max_age_ms(config: *mut Config, milliseconds: u64) -> Status {
     build(config, |builder| Ok(builder.offline_max_age(Duration::from_millis(milliseconds))))
 }
 
 /// Refuse to answer if the server cannot be asked. Default: the cached
 /// timestamp serves until it expires, and `tagtrust_image_fresh` is false.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_require_fresh(config: Option<&mut Config>, required: bool) -> Status {
+pub extern "C" fn tagtrust_config_set_require_fresh(config: *mut Config, required: bool) -> Status {
     build(config, |builder| Ok(builder.require_fresh(required)))
 }
 
 /// How many repositories `tagtrust_client_verify_many` asks for at a time, at
 /// least one. Default: 8.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_parallelism(config: Option<&mut Config>, threads: usize) -> Status {
+pub extern "C" fn tagtrust_config_set_parallelism(config: *mut Config, threads: usize) -> Status {
     build(config, |builder| Ok(builder.parallelism(threads)))
 }
 
 /// Allows `http://` to other machines. Whoever is on the way reads the
 /// credentials and can hold back new trust data.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_danger_plain_http(
-    config: Option<&mut Config>,
-    allowed: bool,
-) -> Status {
+pub extern "C" fn tagtrust_config_set_danger_plain_http(config: *mut Config, allowed: bool) -> Status {
     build(config, |builder| Ok(builder.danger_plain_http(allowed)))
 }
 
 /// Where the time comes from. Default: the system's clock.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_clock(
-    config: Option<&mut Config>,
+    config: *mut Config,
     now: ClockCallback,
     data: *mut c_void,
 ) -> Status {
-    build(config, |builder| {
-        let clock = Clock::new(now, data)?;
-        Ok(builder.clock(move || clock.time()))
+    set(config, None, |config| {
+        config.clock = Some(Arc::new(Clock::new(now, data)?));
+        Ok(())
     })
 }
 
@@ -194,7 +212,7 @@ pub extern "C" fn tagtrust_config_set_clock(
 /// `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_passphrase(
-    config: Option<&mut Config>,
+    config: *mut Config,
     passphrase: PassphraseCallback,
     data: *mut c_void,
 ) -> Status {
@@ -212,11 +230,11 @@ pub extern "C" fn tagtrust_config_set_passphrase(
 /// `public_key` is the text of a PEM file with one `PUBLIC KEY`, ECDSA or RSA.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_add_signer(
-    config: Option<&mut Config>,
+    config: *mut Config,
     public_key: Text<'_>,
     sign: SignCallback,
     data: *mut c_void,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     set(config, error, |config| {
         let signer = Signer::new(public_key.read("public_key")?, sign, data)?;
@@ -229,18 +247,14 @@ pub extern "C" fn tagtrust_config_add_signer(
 /// "snapshot", one delegation, or with "delegations" all others of these.
 /// Default: 3650 days for the root, 1095 for others, as in Notary.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_expiry(
-    config: Option<&mut Config>,
-    role: Text<'_>,
-    seconds: u64,
-) -> Status {
+pub extern "C" fn tagtrust_config_set_expiry(config: *mut Config, role: Text<'_>, seconds: u64) -> Status {
     build(config, |builder| Ok(builder.expiry(role.read("role")?, Duration::from_secs(seconds))))
 }
 
 /// Makes the snapshot keys of new repositories here, as `notary` does. Default:
 /// the server has them, as in Docker.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_local_snapshot(config: Option<&mut Config>, local: bool) -> Status {
+pub extern "C" fn tagtrust_config_set_local_snapshot(config: *mut Config, local: bool) -> Status {
     build(config, |builder| Ok(builder.local_snapshot(local)))
 }
 
@@ -252,7 +266,7 @@ pub extern "C" fn tagtrust_config_set_local_snapshot(config: Option<&mut Config>
 /// `tagtrust_config_set_trust_on_first_use` allows it for all other repositories.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_pin_certificate(
-    config: Option<&mut Config>,
+    config: *mut Config,
     name: Text<'_>,
     key_id: Text<'_>,
 ) -> Status {
@@ -268,10 +282,10 @@ pub extern "C" fn tagtrust_config_pin_certificate(
 /// now; it replaces an earlier one for the same prefix.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_pin_ca(
-    config: Option<&mut Config>,
+    config: *mut Config,
     prefix: Text<'_>,
     pem_file: Text<'_>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     set(config, error, |config| {
         let (prefix, path) = (prefix.read("prefix")?, pem_file.read("pem_file")?);
@@ -289,10 +303,7 @@ pub extern "C" fn tagtrust_config_pin_ca(
 /// trusted, and from then on its successors. Whoever answers first can choose
 /// the keys. Default: as Docker, true as long as nothing is pinned.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_trust_on_first_use(
-    config: Option<&mut Config>,
-    allowed: bool,
-) -> Status {
+pub extern "C" fn tagtrust_config_set_trust_on_first_use(config: *mut Config, allowed: bool) -> Status {
     set(config, None, |config| {
         config.trust_on_first_use = Some(allowed);
         Ok(())
@@ -301,7 +312,7 @@ pub extern "C" fn tagtrust_config_set_trust_on_first_use(
 
 /// Where a tag is looked for: a `tagtrust_lookup`. Default: `TAGTRUST_LOOKUP_DOCKER`.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_lookup(config: Option<&mut Config>, lookup: c_int) -> Status {
+pub extern "C" fn tagtrust_config_set_lookup(config: *mut Config, lookup: c_int) -> Status {
     set(config, None, |config| {
         config.policy.lookup = match lookup {
             _ if lookup == Lookup::DOCKER as c_int => tagtrust_core::Lookup::Docker,
@@ -317,7 +328,7 @@ pub extern "C" fn tagtrust_config_set_lookup(config: Option<&mut Config>, lookup
 /// stands before a final `*`. Every requirement that matches must hold.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_require_signer(
-    config: Option<&mut Config>,
+    config: *mut Config,
     repository: Text<'_>,
     signer: Text<'_>,
 ) -> Status {
@@ -333,7 +344,7 @@ pub extern "C" fn tagtrust_config_require_signer(
 /// up to all of them; otherwise as `tagtrust_config_require_signer`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_require_threshold(
-    config: Option<&mut Config>,
+    config: *mut Config,
     repository: Text<'_>,
     signers: TextArray<'_>,
     count: usize,
@@ -356,13 +367,13 @@ mod tests {
 
     #[test]
     fn the_first_pin_ends_trust_on_first_use_unless_it_was_asked_for() {
-        let mut config = Config::default();
+        let mut config = Settings::default();
         assert_eq!(config.pinning().ok(), Some(Pinning::trust_on_first_use()));
         config.pinned_certificates.insert("r/a".into(), vec!["id".into()]);
         assert_eq!(config.pinning().ok(), Some(Pinning::none().certificates("r/a", ["id"])));
         config.trust_on_first_use = Some(true);
         assert_eq!(config.pinning().ok(), Some(Pinning::trust_on_first_use().certificates("r/a", ["id"])));
-        let refusing = Config { trust_on_first_use: Some(false), ..Config::default() };
+        let refusing = Settings { trust_on_first_use: Some(false), ..Settings::default() };
         assert_eq!(refusing.pinning().ok(), Some(Pinning::none()));
     }
 }

@@ -1,22 +1,22 @@
 //! Changes of one repository, collected and then published together.
 
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tagtrust_core::crypto::KeyId;
 use tagtrust_core::{Init, Rotation, Target};
 
-use crate::boundary::{Output, Text, TextArray, attempt, create, free, guard, not_in_callback};
-use crate::client::{Client, given};
+use crate::boundary::{Output, Text, TextArray, attempt, create, free, given, guard, lock, not_in_callback};
+use crate::client::{self, Client};
 use crate::error::{Error, Result};
+use crate::handle::Object;
 use crate::publication::Publication;
 use crate::status::Status;
 use crate::text::OwnedText;
 
 /// Changes of one repository in the making: one refresh and one upload for all
-/// of them, however many. Freed with `tagtrust_edit_free`; one thread at a time
-/// may use it.
+/// of them, however many. Freed with `tagtrust_edit_free`.
 ///
 /// Functions that add a step do nothing else. A step that is refused, as by
 /// `TAGTRUST_INVALID_ARGUMENT`, is remembered, and all functions that end the
@@ -28,41 +28,44 @@ use crate::text::OwnedText;
 pub struct Edit {
     client: Arc<tagtrust_core::Client>,
     repository: String,
-    steps: Vec<Box<Step>>,
+    steps: Mutex<Steps>,
+}
+
+#[derive(Default)]
+struct Steps {
+    added: Vec<Box<Step>>,
     refused: Option<Error>,
 }
 
 type CoreEdit<'a> = tagtrust_core::Edit<'a>;
 type Step = dyn for<'a> Fn(CoreEdit<'a>) -> CoreEdit<'a> + Send;
 
-const _: () = {
-    const fn may_change_threads<T: Send>() {}
-    may_change_threads::<Edit>();
-};
-
 impl Edit {
-    fn new(client: &Arc<tagtrust_core::Client>, repository: &str) -> Result<Self> {
+    fn new(client: Arc<tagtrust_core::Client>, repository: &str) -> Result<Self> {
         drop(client.edit(repository)?);
-        Ok(Self { client: client.clone(), repository: repository.into(), steps: Vec::new(), refused: None })
+        Ok(Self { client, repository: repository.into(), steps: Mutex::default() })
     }
 
     fn played(&self) -> Result<CoreEdit<'_>> {
-        if let Some(error) = &self.refused {
+        let steps = lock(&self.steps);
+        if let Some(error) = &steps.refused {
             return Err(error.clone());
         }
-        Ok(self.steps.iter().fold(self.client.edit(&self.repository)?, |edit, step| step(edit)))
+        Ok(steps.added.iter().fold(self.client.edit(&self.repository)?, |edit, step| step(edit)))
     }
 }
 
 /// Adds a step, or remembers why it was refused.
-fn add(edit: Option<&mut Edit>, step: impl FnOnce(&tagtrust_core::Client) -> Result<Box<Step>>) -> Status {
+fn add(edit: *mut Edit, step: impl FnOnce(&tagtrust_core::Client) -> Result<Box<Step>>) -> Status {
     attempt(None, || {
         // Or it may be the one that is being ended.
         not_in_callback()?;
-        let edit = edit.ok_or_else(|| Error::argument("edit is NULL"))?;
-        match guard(|| step(&edit.client)).flatten() {
-            Ok(step) => edit.steps.push(step),
-            Err(error) => return Err(edit.refused.get_or_insert(error).clone()),
+        let edit = given(edit, "edit")?;
+        let step = guard(|| step(&edit.client)).flatten();
+        let mut steps = lock(&edit.steps);
+        match step {
+            Ok(step) => steps.added.push(step),
+            Err(error) => return Err(steps.refused.get_or_insert(error).clone()),
         }
         Ok(())
     })
@@ -73,15 +76,15 @@ fn step(step: impl for<'a> Fn(CoreEdit<'a>) -> CoreEdit<'a> + Send + 'static) ->
 }
 
 /// Runs the body of a function that ends an edit.
-fn end<T>(
-    edit: Option<&Edit>,
+fn end<T: Object>(
+    edit: *const Edit,
     output: Output<'_, T>,
     error: Output<'_, Error>,
     finish: impl FnOnce(CoreEdit<'_>) -> Result<T>,
 ) -> Status {
     create(output, error, || {
         not_in_callback()?;
-        finish(edit.ok_or_else(|| Error::argument("edit is NULL"))?.played()?)
+        finish(given(edit, "edit")?.played()?)
     })
 }
 
@@ -116,24 +119,24 @@ fn read_key_ids(key_ids: TextArray<'_>, count: usize) -> Result<Vec<KeyId>> {
 /// Begins changes of a repository (`registry/repository`).
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_new(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
-    edit: Option<&mut MaybeUninit<Option<Box<Edit>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    edit: Option<&mut MaybeUninit<*mut Edit>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(edit, error, || Edit::new(given(client)?, repository.read("repository")?))
+    create(edit, error, || Edit::new(client::given(client)?, repository.read("repository")?))
 }
 
 /// Frees an edit. What was not published or staged is forgotten.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_free(edit: Option<Box<Edit>>) {
+pub extern "C" fn tagtrust_edit_free(edit: *mut Edit) {
     free(edit);
 }
 
 /// Makes the repository: see `tagtrust_client_init`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_init(
-    edit: Option<&mut Edit>,
+    edit: *mut Edit,
     root_key: Text<'_>,
     targets_key: Text<'_>,
     local_snapshot: bool,
@@ -153,7 +156,7 @@ pub extern "C" fn tagtrust_edit_init(
 /// there is no delegation.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_sign(
-    edit: Option<&mut Edit>,
+    edit: *mut Edit,
     tag: Text<'_>,
     digest: Text<'_>,
     size: u64,
@@ -176,7 +179,7 @@ pub extern "C" fn tagtrust_edit_sign(
 /// every first-level delegation and from `targets`, where we hold a key.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_revoke(
-    edit: Option<&mut Edit>,
+    edit: *mut Edit,
     tag: Text<'_>,
     roles: TextArray<'_>,
     count: usize,
@@ -189,11 +192,7 @@ pub extern "C" fn tagtrust_edit_revoke(
 
 /// As `tagtrust_edit_revoke` for all tags.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_revoke_all(
-    edit: Option<&mut Edit>,
-    roles: TextArray<'_>,
-    count: usize,
-) -> Status {
+pub extern "C" fn tagtrust_edit_revoke_all(edit: *mut Edit, roles: TextArray<'_>, count: usize) -> Status {
     add(edit, |_| revoke(None, roles.read_all(count, "roles")?))
 }
 
@@ -207,11 +206,7 @@ fn revoke(tag: Option<String>, roles: Vec<String>) -> Result<Box<Step>> {
 /// Adds a signer as Docker does: its keys may sign for `targets/<name>` and
 /// `targets/releases`, all tags. `public_keys` is the text of its PEM files.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_add_signer(
-    edit: Option<&mut Edit>,
-    name: Text<'_>,
-    public_keys: Text<'_>,
-) -> Status {
+pub extern "C" fn tagtrust_edit_add_signer(edit: *mut Edit, name: Text<'_>, public_keys: Text<'_>) -> Status {
     add(edit, |client| {
         let name = name.read("name")?.to_owned();
         let keys = client.public_keys(public_keys.read("public_keys")?.as_bytes())?;
@@ -223,11 +218,7 @@ pub extern "C" fn tagtrust_edit_add_signer(
 /// tags of `targets/releases`, they are signed anew with a key at hand; without
 /// one it needs `force`, and no tag counts until somebody signs.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_remove_signer(
-    edit: Option<&mut Edit>,
-    name: Text<'_>,
-    force: bool,
-) -> Status {
+pub extern "C" fn tagtrust_edit_remove_signer(edit: *mut Edit, name: Text<'_>, force: bool) -> Status {
     add(edit, |_| {
         let name = name.read("name")?.to_owned();
         step(move |edit| edit.remove_signer(&name, force))
@@ -239,7 +230,7 @@ pub extern "C" fn tagtrust_edit_remove_signer(
 /// that exists gets them added; `public_keys` may then be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_add_delegation(
-    edit: Option<&mut Edit>,
+    edit: *mut Edit,
     role: Text<'_>,
     public_keys: Text<'_>,
     paths: TextArray<'_>,
@@ -258,7 +249,7 @@ pub extern "C" fn tagtrust_edit_add_delegation(
 
 /// Ends a delegation and all below it.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_remove_delegation(edit: Option<&mut Edit>, role: Text<'_>) -> Status {
+pub extern "C" fn tagtrust_edit_remove_delegation(edit: *mut Edit, role: Text<'_>) -> Status {
     add(edit, |_| {
         let role = role.read("role")?.to_owned();
         step(move |edit| edit.remove_delegation(&role))
@@ -268,7 +259,7 @@ pub extern "C" fn tagtrust_edit_remove_delegation(edit: Option<&mut Edit>, role:
 /// Takes keys and paths from a delegation.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_remove_from_delegation(
-    edit: Option<&mut Edit>,
+    edit: *mut Edit,
     role: Text<'_>,
     key_ids: TextArray<'_>,
     key_id_count: usize,
@@ -285,11 +276,7 @@ pub extern "C" fn tagtrust_edit_remove_from_delegation(
 
 /// Takes keys from all delegations.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_purge_keys(
-    edit: Option<&mut Edit>,
-    key_ids: TextArray<'_>,
-    count: usize,
-) -> Status {
+pub extern "C" fn tagtrust_edit_purge_keys(edit: *mut Edit, key_ids: TextArray<'_>, count: usize) -> Status {
     add(edit, |_| {
         let key_ids = read_key_ids(key_ids, count)?;
         step(move |edit| edit.purge_keys(key_ids.clone()))
@@ -301,7 +288,7 @@ pub extern "C" fn tagtrust_edit_purge_keys(
 /// without any a new one on this machine.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_rotate_key(
-    edit: Option<&mut Edit>,
+    edit: *mut Edit,
     role: Text<'_>,
     server_managed: bool,
     key_ids: TextArray<'_>,
@@ -316,11 +303,7 @@ pub extern "C" fn tagtrust_edit_rotate_key(
 
 /// Sets how many keys of a role must sign.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_set_threshold(
-    edit: Option<&mut Edit>,
-    role: Text<'_>,
-    threshold: u32,
-) -> Status {
+pub extern "C" fn tagtrust_edit_set_threshold(edit: *mut Edit, role: Text<'_>, threshold: u32) -> Status {
     add(edit, |_| {
         let role = role.read("role")?.to_owned();
         step(move |edit| edit.set_threshold(&role, threshold))
@@ -329,7 +312,7 @@ pub extern "C" fn tagtrust_edit_set_threshold(
 
 /// Signs the file of `targets` or of a delegation anew as it is.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_witness(edit: Option<&mut Edit>, role: Text<'_>) -> Status {
+pub extern "C" fn tagtrust_edit_witness(edit: *mut Edit, role: Text<'_>) -> Status {
     add(edit, |_| {
         let role = role.read("role")?.to_owned();
         step(move |edit| edit.witness(&role))
@@ -338,14 +321,14 @@ pub extern "C" fn tagtrust_edit_witness(edit: Option<&mut Edit>, role: Text<'_>)
 
 /// Signs anew whatever expires within this time and whose keys are at hand.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_renew(edit: Option<&mut Edit>, within_seconds: u64) -> Status {
+pub extern "C" fn tagtrust_edit_renew(edit: *mut Edit, within_seconds: u64) -> Status {
     add(edit, |_| step(move |edit| edit.renew(Duration::from_secs(within_seconds))))
 }
 
 /// Adds the changes that were staged before, here or by `notary`. Publishing
 /// ends them.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_edit_staged(edit: Option<&mut Edit>) -> Status {
+pub extern "C" fn tagtrust_edit_staged(edit: *mut Edit) -> Status {
     add(edit, |_| step(|edit| edit.staged()))
 }
 
@@ -354,9 +337,9 @@ pub extern "C" fn tagtrust_edit_staged(edit: Option<&mut Edit>) -> Status {
 /// and it can be tried again.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_publish(
-    edit: Option<&Edit>,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    edit: *const Edit,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     end(edit, publication, error, |edit| Publication::new(edit.publish()?))
 }
@@ -364,9 +347,9 @@ pub extern "C" fn tagtrust_edit_publish(
 /// What would change. Needs no private key, makes none and writes nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_dry_run(
-    edit: Option<&Edit>,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    edit: *const Edit,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     end(edit, publication, error, |edit| Publication::new(edit.dry_run()?))
 }
@@ -376,9 +359,9 @@ pub extern "C" fn tagtrust_edit_dry_run(
 /// thresholds cannot be staged.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_stage(
-    edit: Option<&Edit>,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    edit: *const Edit,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     end(edit, publication, error, |edit| Publication::new(edit.stage()?))
 }
@@ -387,9 +370,9 @@ pub extern "C" fn tagtrust_edit_stage(
 /// `tagtrust_client_cosign`. The proposal is a small JSON file without secrets.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_sign_partial(
-    edit: Option<&Edit>,
-    proposal: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    edit: *const Edit,
+    proposal: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     end(edit, proposal, error, |edit| Ok(OwnedText::new(&edit.sign_partial()?.to_json())))
 }

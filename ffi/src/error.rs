@@ -44,33 +44,33 @@ impl From<tagtrust_core::Error> for Error {
     }
 }
 
-/// The class of the error; `TAGTRUST_INVALID_ARGUMENT` for NULL.
+/// The class of the error; `TAGTRUST_INVALID_ARGUMENT` where there is none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_error_status(error: Option<&Error>) -> Status {
+pub extern "C" fn tagtrust_error_status(error: *const Error) -> Status {
     read(error, Status::INVALID_ARGUMENT, |error| error.status)
 }
 
 /// The name of the class, such as "TagNotSigned". Never freed.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_error_name(error: Option<&Error>) -> *const c_char {
+pub extern "C" fn tagtrust_error_name(error: *const Error) -> *const c_char {
     tagtrust_status_name(tagtrust_error_status(error) as _)
 }
 
 /// What happened and where: role, key IDs, what was expected and found. One
 /// line of English for people, not for programs.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_error_message(error: Option<&Error>) -> *const c_char {
+pub extern "C" fn tagtrust_error_message(error: *const Error) -> *const c_char {
     read_text(error, |error| Some(&error.message))
 }
 
 /// True if the answer is "not trusted"; false if there is no answer.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_error_is_refusal(error: Option<&Error>) -> bool {
+pub extern "C" fn tagtrust_error_is_refusal(error: *const Error) -> bool {
     read(error, false, |error| error.is_refusal)
 }
 
 /// Frees an error.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_error_free(error: Option<Box<Error>>) {
+pub extern "C" fn tagtrust_error_free(error: *mut Error) {
     free(error);
 }

@@ -50,81 +50,81 @@ impl Image {
 
 /// Registry and repository, such as "docker.io/library/alpine".
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_repository(image: Option<&Image>) -> *const c_char {
+pub extern "C" fn tagtrust_image_repository(image: *const Image) -> *const c_char {
     read_text(image, |image| Some(&image.repository))
 }
 
 /// The tag. For a reference by digest alone the first that has it.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_tag(image: Option<&Image>) -> *const c_char {
+pub extern "C" fn tagtrust_image_tag(image: *const Image) -> *const c_char {
     read_text(image, |image| Some(&image.tag))
 }
 
 /// How many tags there are: one, or for a reference by digest alone all that
 /// count and have it.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_tag_count(image: Option<&Image>) -> usize {
+pub extern "C" fn tagtrust_image_tag_count(image: *const Image) -> usize {
     read(image, 0, |image| image.tags.len())
 }
 
 /// One of these tags, in ascending order; NULL from `tagtrust_image_tag_count` on.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_tag_at(image: Option<&Image>, index: usize) -> *const c_char {
+pub extern "C" fn tagtrust_image_tag_at(image: *const Image, index: usize) -> *const c_char {
     read_text(image, |image| image.tags.get(index))
 }
 
 /// Digest of the manifest or index: "sha256:" and 64 hex digits.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_digest(image: Option<&Image>) -> *const c_char {
+pub extern "C" fn tagtrust_image_digest(image: *const Image) -> *const c_char {
     read_text(image, |image| Some(&image.digest))
 }
 
 /// Size of the manifest or index in bytes.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_size(image: Option<&Image>) -> u64 {
+pub extern "C" fn tagtrust_image_size(image: *const Image) -> u64 {
     read(image, 0, |image| image.size)
 }
 
 /// `repository@digest`: what a runtime then pulls.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_pinned_reference(image: Option<&Image>) -> *const c_char {
+pub extern "C" fn tagtrust_image_pinned_reference(image: *const Image) -> *const c_char {
     read_text(image, |image| Some(&image.pinned_reference))
 }
 
 /// The role that publishes the tag, such as "targets/releases" or "targets".
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_role(image: Option<&Image>) -> *const c_char {
+pub extern "C" fn tagtrust_image_role(image: *const Image) -> *const c_char {
     read_text(image, |image| Some(&image.role))
 }
 
 /// How many signers signed this digest for this tag; zero if only the
 /// repository's owner did.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_signer_count(image: Option<&Image>) -> usize {
+pub extern "C" fn tagtrust_image_signer_count(image: *const Image) -> usize {
     read(image, 0, |image| image.signers.len())
 }
 
 /// The name of a signer, in ascending order; NULL from
 /// `tagtrust_image_signer_count` on.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_signer(image: Option<&Image>, index: usize) -> *const c_char {
+pub extern "C" fn tagtrust_image_signer(image: *const Image, index: usize) -> *const c_char {
     read_text(image, |image| image.signers.get(index))
 }
 
 /// Until when this answer holds, in seconds since 1970 in UTC.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_expires(image: Option<&Image>) -> i64 {
+pub extern "C" fn tagtrust_image_expires(image: *const Image) -> i64 {
     read(image, 0, |image| image.expires)
 }
 
 /// False if the server could not be asked and the cached timestamp served.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_fresh(image: Option<&Image>) -> bool {
+pub extern "C" fn tagtrust_image_fresh(image: *const Image) -> bool {
     read(image, false, |image| image.fresh)
 }
 
 /// Frees an image.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_image_free(image: Option<Box<Image>>) {
+pub extern "C" fn tagtrust_image_free(image: *mut Image) {
     free(image);
 }

@@ -30,18 +30,18 @@ impl Inspection {
 
 /// The object that `docker trust inspect` prints, indented by four spaces.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_inspection_json(inspection: Option<&Inspection>) -> *const c_char {
+pub extern "C" fn tagtrust_inspection_json(inspection: *const Inspection) -> *const c_char {
     read_text(inspection, |inspection| Some(&inspection.json))
 }
 
 /// What `docker trust inspect --pretty` prints.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_inspection_pretty(inspection: Option<&Inspection>) -> *const c_char {
+pub extern "C" fn tagtrust_inspection_pretty(inspection: *const Inspection) -> *const c_char {
     read_text(inspection, |inspection| Some(&inspection.pretty))
 }
 
 /// Frees an inspection.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_inspection_free(inspection: Option<Box<Inspection>>) {
+pub extern "C" fn tagtrust_inspection_free(inspection: *mut Inspection) {
     free(inspection);
 }

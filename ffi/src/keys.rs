@@ -16,9 +16,9 @@ use crate::text::OwnedText;
 /// `tagtrust_config_add_signer`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_keys(
-    client: Option<&Client>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    client: *const Client,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || OwnedText::json(&given(client)?.keys()?))
 }
@@ -28,11 +28,11 @@ pub extern "C" fn tagtrust_client_keys(
 /// JSON: an object with `id` and `public_key_file`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_generate_key(
-    client: Option<&Client>,
+    client: *const Client,
     name: Text<'_>,
     directory: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || {
         OwnedText::json(&given(client)?.generate_key(name.read("name")?, directory.read("directory")?)?)
@@ -44,11 +44,11 @@ pub extern "C" fn tagtrust_client_generate_key(
 /// read its public file.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_generate_ed25519_key(
-    client: Option<&Client>,
+    client: *const Client,
     name: Text<'_>,
     directory: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || {
         let (name, directory) = (name.read("name")?, directory.read("directory")?);
@@ -61,11 +61,11 @@ pub extern "C" fn tagtrust_client_generate_ed25519_key(
 /// has none. JSON: the loaded keys, as of `tagtrust_client_keys`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_load_key(
-    client: Option<&Client>,
+    client: *const Client,
     file: Text<'_>,
     name: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || {
         let name = name.read_optional("name")?.unwrap_or_default();
@@ -79,12 +79,12 @@ pub extern "C" fn tagtrust_client_load_key(
 /// keys, as of `tagtrust_client_keys`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_import_keys(
-    client: Option<&Client>,
+    client: *const Client,
     pem: Text<'_>,
     role: Text<'_>,
     gun: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || {
         let (role, gun) = (role.read_optional("role")?, gun.read_optional("gun")?);
@@ -97,12 +97,12 @@ pub extern "C" fn tagtrust_client_import_keys(
 /// Each stays encrypted as it is on disk.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_export_keys(
-    client: Option<&Client>,
+    client: *const Client,
     gun: Text<'_>,
     key_ids: TextArray<'_>,
     count: usize,
-    pem: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    pem: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(pem, error, || {
         let selection = select(gun.read_optional("gun")?, key_ids.read_all(count, "key_ids")?)?;
@@ -123,10 +123,10 @@ fn select(gun: Option<&str>, key_ids: Vec<String>) -> Result<KeySelection> {
 /// or environment variable is asked for the new one too.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_change_passphrase(
-    client: Option<&Client>,
+    client: *const Client,
     key_id: Text<'_>,
     passphrase: Text<'_>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     attempt(error, || {
         let passphrase = passphrase.read_optional("passphrase")?;
@@ -137,9 +137,9 @@ pub extern "C" fn tagtrust_client_change_passphrase(
 /// Removes a private key. Without a copy it is gone for good.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_remove_key(
-    client: Option<&Client>,
+    client: *const Client,
     key_id: Text<'_>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     attempt(error, || Ok(given(client)?.remove_key(key_id.read("key_id")?)?))
 }

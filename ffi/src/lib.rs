@@ -1,7 +1,8 @@
 //! The C interface of tagtrust: `include/tagtrust.h` is made from this package.
 //!
 //! Nothing but translation. Arguments are read and results handed out in
-//! [`boundary`], which holds nearly all of the unsafe code; the other modules
+//! [`boundary`], which holds nearly all of the unsafe code; `handle` knows the
+//! objects that C holds; the other modules
 //! are one for each object of the header, and for the client one for each of
 //! its uses: [`client`] verifies, [`publish`] publishes, [`keys`] keeps keys. What
 //! callers must keep to stands in the header's first comment (`cbindgen.toml`), and every `SAFETY` comment
@@ -14,6 +15,7 @@ pub mod client;
 pub mod config;
 pub mod edit;
 pub mod error;
+mod handle;
 pub mod image;
 pub mod inspection;
 pub mod keys;
@@ -25,6 +27,7 @@ pub mod server;
 pub mod server_config;
 pub mod status;
 pub mod text;
+pub mod trusted_set;
 
 use std::ffi::{CStr, c_char};
 

@@ -44,33 +44,33 @@ impl Publication {
 
 /// Registry and repository, such as "docker.io/library/alpine".
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_repository(publication: Option<&Publication>) -> *const c_char {
+pub extern "C" fn tagtrust_publication_repository(publication: *const Publication) -> *const c_char {
     read_text(publication, |publication| Some(&publication.repository))
 }
 
 /// True if something was uploaded: not by a dry run, not by staging, and not if
 /// everything was as it should be already.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_published(publication: Option<&Publication>) -> bool {
+pub extern "C" fn tagtrust_publication_published(publication: *const Publication) -> bool {
     read(publication, false, |publication| publication.is_published)
 }
 
 /// How often it was tried: more than once if others published at the same time.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_attempts(publication: Option<&Publication>) -> u32 {
+pub extern "C" fn tagtrust_publication_attempts(publication: *const Publication) -> u32 {
     read(publication, 0, |publication| publication.attempts)
 }
 
 /// How many changes there are; zero if everything was as it should be already.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_change_count(publication: Option<&Publication>) -> usize {
+pub extern "C" fn tagtrust_publication_change_count(publication: *const Publication) -> usize {
     read(publication, 0, |publication| publication.changes.len())
 }
 
 /// A change in words, for people. NULL from `tagtrust_publication_change_count` on.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_publication_change(
-    publication: Option<&Publication>,
+    publication: *const Publication,
     index: usize,
 ) -> *const c_char {
     read_text(publication, |publication| publication.changes.get(index))
@@ -78,7 +78,7 @@ pub extern "C" fn tagtrust_publication_change(
 
 /// How many files were signed, or would be.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_file_count(publication: Option<&Publication>) -> usize {
+pub extern "C" fn tagtrust_publication_file_count(publication: *const Publication) -> usize {
     read(publication, 0, |publication| publication.files.len())
 }
 
@@ -86,7 +86,7 @@ pub extern "C" fn tagtrust_publication_file_count(publication: Option<&Publicati
 /// `tagtrust_publication_file_count` on.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_publication_file_role(
-    publication: Option<&Publication>,
+    publication: *const Publication,
     index: usize,
 ) -> *const c_char {
     read_text(publication, |publication| Some(&publication.files.get(index)?.role))
@@ -94,20 +94,20 @@ pub extern "C" fn tagtrust_publication_file_role(
 
 /// The version of a file; 0 from `tagtrust_publication_file_count` on.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_file_version(publication: Option<&Publication>, index: usize) -> i64 {
+pub extern "C" fn tagtrust_publication_file_version(publication: *const Publication, index: usize) -> i64 {
     read(publication, 0, |publication| publication.files.get(index).map_or(0, |file| file.version))
 }
 
 /// When a file expires, in seconds since 1970 in UTC; 0 from
 /// `tagtrust_publication_file_count` on.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_file_expires(publication: Option<&Publication>, index: usize) -> i64 {
+pub extern "C" fn tagtrust_publication_file_expires(publication: *const Publication, index: usize) -> i64 {
     read(publication, 0, |publication| publication.files.get(index).map_or(0, |file| file.expires))
 }
 
 /// How many warnings there are.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_warning_count(publication: Option<&Publication>) -> usize {
+pub extern "C" fn tagtrust_publication_warning_count(publication: *const Publication) -> usize {
     read(publication, 0, |publication| publication.warnings.len())
 }
 
@@ -115,7 +115,7 @@ pub extern "C" fn tagtrust_publication_warning_count(publication: Option<&Public
 /// `tagtrust_publication_warning_count` on.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_publication_warning(
-    publication: Option<&Publication>,
+    publication: *const Publication,
     index: usize,
 ) -> *const c_char {
     read_text(publication, |publication| publication.warnings.get(index))
@@ -124,12 +124,12 @@ pub extern "C" fn tagtrust_publication_warning(
 /// All of it as a JSON object, with the IDs of the keys that signed each file,
 /// and with the action, type, role and path of each change.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_json(publication: Option<&Publication>) -> *const c_char {
+pub extern "C" fn tagtrust_publication_json(publication: *const Publication) -> *const c_char {
     read_text(publication, |publication| Some(&publication.json))
 }
 
 /// Frees a publication.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_publication_free(publication: Option<Box<Publication>>) {
+pub extern "C" fn tagtrust_publication_free(publication: *mut Publication) {
     free(publication);
 }

@@ -27,14 +27,14 @@ use crate::text::OwnedText;
 /// publishing the first change uploads them.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_init(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     root_key: Text<'_>,
     targets_key: Text<'_>,
     local_snapshot: bool,
     unpublished: bool,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let init = Init { unpublished, ..init(root_key, targets_key, local_snapshot)? };
@@ -46,10 +46,10 @@ pub extern "C" fn tagtrust_client_init(
 /// first everything that the server has of it. Keys stay.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_delete(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     remote: bool,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     attempt(error, || Ok(given(client)?.delete(repository.read("repository")?, remote)?))
 }
@@ -62,12 +62,12 @@ pub extern "C" fn tagtrust_client_delete(
 /// can be signed with `tagtrust_edit_sign`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_sign(
-    client: Option<&Client>,
+    client: *const Client,
     reference: Text<'_>,
     digest: Text<'_>,
     size: u64,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let target = target(digest.read_optional("digest")?, size, None)?;
@@ -86,13 +86,13 @@ pub extern "C" fn tagtrust_client_sign(
 #[expect(clippy::missing_safety_doc, reason = "what callers must keep to stands in the header")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tagtrust_client_sign_many(
-    client: Option<&Client>,
+    client: *const Client,
     references: TextArray<'_>,
     digests: TextArray<'_>,
     sizes: NumberArray<'_>,
     count: usize,
-    publications: *mut Option<Box<Publication>>,
-    errors: *mut Option<Box<Error>>,
+    publications: *mut *mut Publication,
+    errors: *mut *mut Error,
 ) -> Status {
     let sign = || {
         let references = references.read_all(count, "references")?;
@@ -119,10 +119,10 @@ pub unsafe extern "C" fn tagtrust_client_sign_many(
 /// see `tagtrust_edit_revoke`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_revoke(
-    client: Option<&Client>,
+    client: *const Client,
     reference: Text<'_>,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || Publication::new(given(client)?.revoke(reference.read("reference")?)?))
 }
@@ -131,12 +131,12 @@ pub extern "C" fn tagtrust_client_revoke(
 /// `tagtrust_edit_add_signer`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_add_signer(
-    client: Option<&Client>,
+    client: *const Client,
     name: Text<'_>,
     public_keys: Text<'_>,
     repository: Text<'_>,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let client = given(client)?;
@@ -148,12 +148,12 @@ pub extern "C" fn tagtrust_client_add_signer(
 /// Removes a signer: see `tagtrust_edit_remove_signer`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_remove_signer(
-    client: Option<&Client>,
+    client: *const Client,
     name: Text<'_>,
     repository: Text<'_>,
     force: bool,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let (name, repository) = (name.read("name")?, repository.read("repository")?);
@@ -164,14 +164,14 @@ pub extern "C" fn tagtrust_client_remove_signer(
 /// Gives a role other keys: see `tagtrust_edit_rotate_key`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_rotate_key(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     role: Text<'_>,
     server_managed: bool,
     key_ids: TextArray<'_>,
     count: usize,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let (repository, role) = (repository.read("repository")?, role.read("role")?);
@@ -183,10 +183,10 @@ pub extern "C" fn tagtrust_client_rotate_key(
 /// Publishes what is staged, and a repository that was made and not published.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_publish(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || Publication::new(given(client)?.publish(repository.read("repository")?)?))
 }
@@ -195,10 +195,10 @@ pub extern "C" fn tagtrust_client_publish(
 /// objects with `action`, `type`, `role`, `path` and `description`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_staged(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || {
         let staged = given(client)?.staged(repository.read("repository")?)?;
@@ -210,11 +210,11 @@ pub extern "C" fn tagtrust_client_staged(
 /// `tagtrust_client_staged`. After an error all stay.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_unstage(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     numbers: NumberArray<'_>,
     count: usize,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     attempt(error, || {
         let numbers = numbers.read(count, "numbers")?.iter();
@@ -227,9 +227,9 @@ pub extern "C" fn tagtrust_client_unstage(
 /// Removes all staged changes.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_unstage_all(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     attempt(error, || Ok(given(client)?.unstage(repository.read("repository")?, None)?))
 }
@@ -238,10 +238,10 @@ pub extern "C" fn tagtrust_client_unstage_all(
 /// and `threshold`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_delegations(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || OwnedText::json(&given(client)?.delegations(repository.read("repository")?)?))
 }
@@ -251,11 +251,11 @@ pub extern "C" fn tagtrust_client_delegations(
 /// and `can_sign`, whether a key for it is at hand.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_expiring(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     within_seconds: u64,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(json, error, || {
         let within = Duration::from_secs(within_seconds);
@@ -267,11 +267,11 @@ pub extern "C" fn tagtrust_client_expiring(
 /// has expired already there is `tagtrust_client_recover`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_renew(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     within_seconds: u64,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let within = Duration::from_secs(within_seconds);
@@ -285,12 +285,12 @@ pub extern "C" fn tagtrust_client_renew(
 /// it would be with `dry_run` first.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_recover(
-    client: Option<&Client>,
+    client: *const Client,
     repository: Text<'_>,
     within_seconds: u64,
     dry_run: bool,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let within = Duration::from_secs(within_seconds);
@@ -304,8 +304,8 @@ pub extern "C" fn tagtrust_client_recover(
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_proposal_summary(
     proposal: Text<'_>,
-    json: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    json: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     #[derive(Serialize)]
     struct Summary<'a> {
@@ -330,10 +330,10 @@ pub extern "C" fn tagtrust_proposal_summary(
 /// function.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_cosign(
-    client: Option<&Client>,
+    client: *const Client,
     proposal: Text<'_>,
-    signed_proposal: Option<&mut MaybeUninit<Option<Box<OwnedText>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    signed_proposal: Option<&mut MaybeUninit<*mut OwnedText>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(signed_proposal, error, || {
         let proposal = read_proposal(proposal.read("proposal")?)?;
@@ -345,11 +345,11 @@ pub extern "C" fn tagtrust_client_cosign(
 /// and publishes it.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_client_publish_proposals(
-    client: Option<&Client>,
+    client: *const Client,
     proposals: TextArray<'_>,
     count: usize,
-    publication: Option<&mut MaybeUninit<Option<Box<Publication>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    publication: Option<&mut MaybeUninit<*mut Publication>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
         let proposals = proposals.read(count, "proposals")?;

@@ -2,26 +2,21 @@
 
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use crate::boundary::{attempt, create, free, guard, read_text, text};
+use crate::boundary::{attempt, create, free, given, lock, read_text, text};
 use crate::error::{Error, Result};
 use crate::server_config::ServerConfig;
 use crate::status::Status;
 
 /// A running trust server. It works in threads of its own, and any number can run
-/// at once. Freed with `tagtrust_server_free`, once no other thread uses it.
+/// at once. Freed with `tagtrust_server_free`.
 pub struct Server {
     url: CString,
     certificate: Option<CString>,
     /// None once it was stopped.
     running: Mutex<Option<tagtrust_core::server::Server>>,
 }
-
-const _: () = {
-    const fn is_shared_by_threads<T: Send + Sync>() {}
-    is_shared_by_threads::<Server>();
-};
 
 impl Server {
     fn start(config: &ServerConfig) -> Result<Self> {
@@ -34,13 +29,13 @@ impl Server {
     }
 
     fn reload(&self) -> Result<()> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = lock(&self.running);
         let server = running.as_ref().ok_or_else(|| Error::argument("the server was stopped"))?;
         Ok(server.reload()?)
     }
 
     fn stop(&self) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.running) = None;
     }
 }
 
@@ -51,24 +46,24 @@ impl Server {
 /// `TAGTRUST_STORE_ERROR` if the storage cannot be used.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_start(
-    config: Option<&ServerConfig>,
-    server: Option<&mut MaybeUninit<Option<Box<Server>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    config: *const ServerConfig,
+    server: Option<&mut MaybeUninit<*mut Server>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(server, error, || Server::start(config.ok_or_else(|| Error::argument("config is NULL"))?))
+    create(server, error, || Server::start(&*given(config, "config")?))
 }
 
 /// Where it answers, such as "http://127.0.0.1:34567": for
 /// `tagtrust_config_set_server`. It stays when the server is stopped.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_url(server: Option<&Server>) -> *const c_char {
+pub extern "C" fn tagtrust_server_url(server: *const Server) -> *const c_char {
     read_text(server, |server| Some(&server.url))
 }
 
 /// The certificate that it made for itself, PEM: written to a file, it is what
 /// `tagtrust_config_set_ca_file` takes. NULL if it made none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_certificate_pem(server: Option<&Server>) -> *const c_char {
+pub extern "C" fn tagtrust_server_certificate_pem(server: *const Server) -> *const c_char {
     read_text(server, |server| server.certificate.as_ref())
 }
 
@@ -76,22 +71,25 @@ pub extern "C" fn tagtrust_server_certificate_pem(server: Option<&Server>) -> *c
 /// cannot be used, what was read before still holds.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_reload(
-    server: Option<&Server>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    server: *const Server,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    attempt(error, || server.ok_or_else(|| Error::argument("server is NULL"))?.reload())
+    attempt(error, || given(server, "server")?.reload())
 }
 
 /// Lets requests that have begun end, for a few seconds at most, and stops. Does
-/// nothing if it was stopped already, or for NULL.
+/// nothing if it was stopped already, or is none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_stop(server: Option<&Server>) {
+pub extern "C" fn tagtrust_server_stop(server: *const Server) {
     // A panic at the end of a server: there is nobody to tell.
-    let _ = guard(|| server.map(Server::stop));
+    attempt(None, || {
+        given(server, "server")?.stop();
+        Ok(())
+    });
 }
 
 /// Stops a server if it is running, and frees it.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_free(server: Option<Box<Server>>) {
+pub extern "C" fn tagtrust_server_free(server: *mut Server) {
     free(server);
 }

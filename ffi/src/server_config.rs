@@ -2,47 +2,51 @@
 
 use std::mem::MaybeUninit;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tagtrust_core::Zeroizing;
 use tagtrust_core::server::{AccessLog, AuthConfig, KeysConfig, NotaryConfig, Tls};
 
-use crate::boundary::{Text, attempt, create, free, guard};
+use crate::boundary::{Text, attempt, create, free, given, lock, make};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
 /// Settings of a server; what is not set is as the functions say. Freed with
-/// `tagtrust_server_config_free`; one thread at a time may use it.
+/// `tagtrust_server_config_free`.
 #[derive(Default)]
-pub struct ServerConfig {
-    settings: tagtrust_core::server::ServerConfig,
+pub struct ServerConfig(Mutex<Settings>);
+
+#[derive(Clone, Default)]
+struct Settings {
+    server: tagtrust_core::server::ServerConfig,
     listen: Option<String>,
     storage: Option<Zeroizing<String>>,
 }
 
 impl ServerConfig {
     pub(crate) fn core(&self) -> Result<tagtrust_core::server::ServerConfig> {
-        let mut settings = self.settings.clone();
-        if let Some(address) = &self.listen {
-            settings.listen = tagtrust_core::server::ServerConfig::address(address)?;
+        let Settings { mut server, listen, storage } = lock(&self.0).clone();
+        if let Some(address) = listen {
+            server.listen = tagtrust_core::server::ServerConfig::address(&address)?;
         }
-        if let Some(storage) = &self.storage {
-            settings.storage = storage.parse()?;
+        if let Some(storage) = storage {
+            server.storage = storage.parse()?;
         }
-        Ok(settings)
+        Ok(server)
     }
 }
 
 /// Runs the body of a setter.
-fn set(config: Option<&mut ServerConfig>, change: impl FnOnce(&mut ServerConfig) -> Result<()>) -> Status {
-    attempt(None, || change(config.ok_or_else(|| Error::argument("config is NULL"))?))
+fn set(config: *mut ServerConfig, change: impl FnOnce(&mut Settings) -> Result<()>) -> Status {
+    attempt(None, || change(&mut lock(&given(config, "config")?.0)))
 }
 
 /// A configuration of a server in memory, on a free port of 127.0.0.1, over
 /// plain HTTP, which everybody may use.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_new() -> Option<Box<ServerConfig>> {
-    guard(Box::default).ok()
+pub extern "C" fn tagtrust_server_config_new() -> *mut ServerConfig {
+    make(ServerConfig::default)
 }
 
 /// Reads a configuration file of notary-server, with its environment variables
@@ -50,29 +54,26 @@ pub extern "C" fn tagtrust_server_config_new() -> Option<Box<ServerConfig>> {
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_from_file(
     path: Text<'_>,
-    config: Option<&mut MaybeUninit<Option<Box<ServerConfig>>>>,
-    error: Option<&mut MaybeUninit<Option<Box<Error>>>>,
+    config: Option<&mut MaybeUninit<*mut ServerConfig>>,
+    error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(config, error, || {
         let path = Path::new(path.read("path")?);
-        let settings = NotaryConfig::read(path)?.server;
-        Ok(ServerConfig { settings, ..ServerConfig::default() })
+        let server = NotaryConfig::read(path)?.server;
+        Ok(ServerConfig(Mutex::new(Settings { server, ..Settings::default() })))
     })
 }
 
 /// Frees a configuration of a server.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_free(config: Option<Box<ServerConfig>>) {
+pub extern "C" fn tagtrust_server_config_free(config: *mut ServerConfig) {
     free(config);
 }
 
 /// Where to listen, such as "127.0.0.1:4443", or ":4443" for all addresses of the
 /// machine. Port 0 takes a free one. Default: "127.0.0.1:0".
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_set_listen(
-    config: Option<&mut ServerConfig>,
-    address: Text<'_>,
-) -> Status {
+pub extern "C" fn tagtrust_server_config_set_listen(config: *mut ServerConfig, address: Text<'_>) -> Status {
     set(config, |config| {
         config.listen = Some(address.read("address")?.to_owned());
         Ok(())
@@ -83,10 +84,7 @@ pub extern "C" fn tagtrust_server_config_set_listen(
 /// it is not there, or "postgres://USER:PASSWORD@HOST/DATABASE", which any number
 /// of servers share. Default: "memory".
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_set_storage(
-    config: Option<&mut ServerConfig>,
-    storage: Text<'_>,
-) -> Status {
+pub extern "C" fn tagtrust_server_config_set_storage(config: *mut ServerConfig, storage: Text<'_>) -> Status {
     set(config, |config| {
         config.storage = Some(Zeroizing::new(storage.read("storage")?.to_owned()));
         Ok(())
@@ -96,9 +94,9 @@ pub extern "C" fn tagtrust_server_config_set_storage(
 /// TLS with a certificate that the server makes for itself, new with each start:
 /// `tagtrust_server_certificate_pem` has it. Default: plain HTTP.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_set_tls_self_signed(config: Option<&mut ServerConfig>) -> Status {
+pub extern "C" fn tagtrust_server_config_set_tls_self_signed(config: *mut ServerConfig) -> Status {
     set(config, |config| {
-        config.settings.tls = Tls::SelfSigned;
+        config.server.tls = Tls::SelfSigned;
         Ok(())
     })
 }
@@ -107,13 +105,13 @@ pub extern "C" fn tagtrust_server_config_set_tls_self_signed(config: Option<&mut
 /// NULL; else clients need a certificate under one of those in there.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_tls(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     certificate: Text<'_>,
     key: Text<'_>,
     client_ca: Text<'_>,
 ) -> Status {
     set(config, |config| {
-        config.settings.tls = Tls::Files {
+        config.server.tls = Tls::Files {
             certificate: certificate.read("certificate")?.into(),
             key: key.read("key")?.into(),
             client_ca: client_ca.read_optional("client_ca")?.map(Into::into),
@@ -128,14 +126,14 @@ pub extern "C" fn tagtrust_server_config_set_tls(
 /// SQLite in "FILE.passphrase". PostgreSQL needs one.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_add_passphrase(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     name: Text<'_>,
     passphrase: Text<'_>,
 ) -> Status {
     set(config, |config| {
         let name = name.read("name")?.to_lowercase();
         let passphrase = Zeroizing::new(passphrase.read("passphrase")?.to_owned());
-        let KeysConfig::Local(passphrases) = &mut config.settings.keys else {
+        let KeysConfig::Local(passphrases) = &mut config.server.keys else {
             return Err(Error::argument("the configuration has a signing service"));
         };
         if passphrases.by_alias.is_empty() {
@@ -151,14 +149,14 @@ pub extern "C" fn tagtrust_server_config_add_passphrase(
 /// are signed. Default: everybody may do everything.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_token_auth(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     realm: Text<'_>,
     service: Text<'_>,
     issuer: Text<'_>,
     root_certificates: Text<'_>,
 ) -> Status {
     set(config, |config| {
-        config.settings.auth = AuthConfig::Token {
+        config.server.auth = AuthConfig::Token {
             realm: realm.read("realm")?.to_owned(),
             service: service.read("service")?.to_owned(),
             issuer: issuer.read("issuer")?.to_owned(),
@@ -172,13 +170,13 @@ pub extern "C" fn tagtrust_server_config_set_token_auth(
 /// everything. With `anonymous_pull` anyone may read.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_password_file(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     path: Text<'_>,
     anonymous_pull: bool,
 ) -> Status {
     set(config, |config| {
         let path = path.read("path")?.into();
-        config.settings.auth = AuthConfig::Htpasswd { realm: "tagtrust".into(), path, anonymous_pull };
+        config.server.auth = AuthConfig::Htpasswd { realm: "tagtrust".into(), path, anonymous_pull };
         Ok(())
     })
 }
@@ -186,23 +184,20 @@ pub extern "C" fn tagtrust_server_config_set_password_file(
 /// Adds a prefix of the repositories that are served, which ends in "/". Default: all.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_add_gun_prefix(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     prefix: Text<'_>,
 ) -> Status {
     set(config, |config| {
-        config.settings.gun_prefixes.push(prefix.read("prefix")?.to_owned());
+        config.server.gun_prefixes.push(prefix.read("prefix")?.to_owned());
         Ok(())
     })
 }
 
 /// Stores nothing, only serves. Default: false.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_set_read_only(
-    config: Option<&mut ServerConfig>,
-    read_only: bool,
-) -> Status {
+pub extern "C" fn tagtrust_server_config_set_read_only(config: *mut ServerConfig, read_only: bool) -> Status {
     set(config, |config| {
-        config.settings.read_only = read_only;
+        config.server.read_only = read_only;
         Ok(())
     })
 }
@@ -210,11 +205,11 @@ pub extern "C" fn tagtrust_server_config_set_read_only(
 /// How many versions of each role to keep besides those in use. Default: all.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_keep_versions(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     count: usize,
 ) -> Status {
     set(config, |config| {
-        config.settings.keep_versions = Some(count);
+        config.server.keep_versions = Some(count);
         Ok(())
     })
 }
@@ -223,34 +218,31 @@ pub extern "C" fn tagtrust_server_config_set_keep_versions(
 /// Default: 1095 and 14 days, as in Notary.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_lifetimes(
-    config: Option<&mut ServerConfig>,
+    config: *mut ServerConfig,
     snapshot: u64,
     timestamp: u64,
 ) -> Status {
     set(config, |config| {
-        config.settings.snapshot_lifetime = Duration::from_secs(snapshot);
-        config.settings.timestamp_lifetime = Duration::from_secs(timestamp);
+        config.server.snapshot_lifetime = Duration::from_secs(snapshot);
+        config.server.timestamp_lifetime = Duration::from_secs(timestamp);
         Ok(())
     })
 }
 
 /// Whether the page "/ui/" is there. Default: true.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_set_ui(config: Option<&mut ServerConfig>, ui: bool) -> Status {
+pub extern "C" fn tagtrust_server_config_set_ui(config: *mut ServerConfig, ui: bool) -> Status {
     set(config, |config| {
-        config.settings.ui = ui;
+        config.server.ui = ui;
         Ok(())
     })
 }
 
 /// A file to which a line of JSON is appended for each request. Default: none.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_server_config_set_access_log(
-    config: Option<&mut ServerConfig>,
-    path: Text<'_>,
-) -> Status {
+pub extern "C" fn tagtrust_server_config_set_access_log(config: *mut ServerConfig, path: Text<'_>) -> Status {
     set(config, |config| {
-        config.settings.access_log = AccessLog::File(path.read("path")?.into());
+        config.server.access_log = AccessLog::File(path.read("path")?.into());
         Ok(())
     })
 }

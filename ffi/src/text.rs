@@ -31,18 +31,18 @@ impl OwnedText {
 
 /// The text, with a NUL after it.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_text_data(text: Option<&OwnedText>) -> *const c_char {
+pub extern "C" fn tagtrust_text_data(text: *const OwnedText) -> *const c_char {
     read(text, ptr::null(), |text| text.0.as_ptr().cast())
 }
 
 /// Its length in bytes, without the NUL.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_text_length(text: Option<&OwnedText>) -> usize {
+pub extern "C" fn tagtrust_text_length(text: *const OwnedText) -> usize {
     read(text, 0, |text| text.0.len() - 1)
 }
 
 /// Wipes and frees a text.
 #[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_text_free(text: Option<Box<OwnedText>>) {
+pub extern "C" fn tagtrust_text_free(text: *mut OwnedText) {
     free(text);
 }
