@@ -19,9 +19,17 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+MANDIR ?= $(PREFIX)/share/man
+# What it installs: a profile of cargo, and how much the C library can do: server
+# (all, the default), signing, http (it verifies), or nothing (it verifies files).
+PROFILE ?= release
+FFI_FEATURES ?= default
+ARTEFACTS = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# Before 1.0 every minor version may change the ABI, so it is part of the soname.
-SONAME := libtagtrust.so.$(shell cut -d . -f 1,2 <<< $(VERSION))
+# The same as in ffi/build.rs.
+ABI_VERSION := $(shell sed 's/^\(0\.[0-9]*\|[1-9][0-9]*\)\..*/\1/' <<< $(VERSION))
+INSTALLER = $(foreach name,DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR PKGCONFIGDIR MANDIR \
+    FFI_FEATURES ARTEFACTS VERSION ABI_VERSION,$(name)='$($(name))') ffi/install/install.sh
 
 .PHONY: help
 help: ## List the targets
@@ -74,21 +82,16 @@ wheel: setup ## Build the Python wheel into target/wheels
 	maturin build --locked --release -m python/Cargo.toml --out $(TARGET)/wheels
 
 .PHONY: install
-install: ## Install the server, the C library, its header and pkg-config file below PREFIX
-	cargo build --locked --release -p tagtrust --features pkcs11,server --bin tagtrust-server
-	cargo rustc --locked --release -p tagtrust-ffi --crate-type cdylib -- -C link-arg=-Wl,-soname,$(SONAME)
-	cargo rustc --locked --release -p tagtrust-ffi --crate-type staticlib
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
-	install -m 755 $(TARGET)/release/tagtrust-server $(DESTDIR)$(BINDIR)/
-	install -m 755 $(TARGET)/release/libtagtrust.so $(DESTDIR)$(LIBDIR)/libtagtrust.so.$(VERSION)
-	ln -sf libtagtrust.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtagtrust.so
-	install -m 644 $(TARGET)/release/libtagtrust.a $(DESTDIR)$(LIBDIR)/
-	install -m 644 include/tagtrust.h $(DESTDIR)$(INCLUDEDIR)/
-	printf '%s\n' > $(DESTDIR)$(PKGCONFIGDIR)/tagtrust.pc \
-	    'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
-	    'Name: tagtrust' 'Description: Docker Content Trust verification' 'Version: $(VERSION)' \
-	    'Libs: -L$${libdir} -ltagtrust' 'Libs.private: -lpthread -ldl -lm' 'Cflags: -I$${includedir}'
+install: ## Install the server, and the C library for pkg-config and CMake, below PREFIX
+ifneq ($(filter default server,$(FFI_FEATURES)),)
+	cargo build --locked --profile $(PROFILE) -p tagtrust --features pkcs11,server --bin tagtrust-server
+endif
+	cargo build --locked --profile $(PROFILE) -p tagtrust-ffi --no-default-features --features '$(FFI_FEATURES)'
+	$(INSTALLER) install
+
+.PHONY: uninstall
+uninstall: ## Remove what an install with the same variables put there
+	$(INSTALLER) uninstall
 
 .PHONY: lint
 lint: ## Check format, clippy, documentation and the build without features
