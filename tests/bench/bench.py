@@ -18,7 +18,7 @@ from pathlib import Path
 from lab import Notary, NotaryServer, run
 from lab.notary import ENVIRONMENT
 import publishing
-from table import Row, say
+from table import Row, print_table, say
 from uploads import publish_tags
 
 ROOT = Path(__file__).parents[2]
@@ -127,11 +127,6 @@ class Lab:
             Row(f"trusted set over {LARGE:,} tags ÷ hashes and signature check", trusted_set / floor, "<", 2,
                 f"{trusted_set * 1e3:.1f} ms ÷ {floor * 1e3:.1f} ms"),
         ]  # fmt: skip
-
-
-def print_table(rows):
-    print(f"\n{'':62} {'measured':>10}    {'goal':16} medians")
-    print(*rows, sep="\n")
 
 
 def median(costs) -> Cost:

@@ -8,15 +8,22 @@ from dataclasses import dataclass
 class Row:
     what: str
     figure: float
-    relation: str  # ">=" or "<"
+    relation: str  # ">=" or "<"; "" without a goal
     goal: float
     detail: str
+    digits: int = 1
 
     def __str__(self):
-        met = self.figure >= self.goal if self.relation == ">=" else self.figure < self.goal
-        figure = f"{self.figure:,.0f}" if self.figure >= 1000 else f"{self.figure:,.1f}"
+        met = {">=": self.figure >= self.goal, "<": self.figure < self.goal, "": True}[self.relation]
+        figure = f"{self.figure:,.{0 if self.figure >= 1000 else self.digits}f}"
         mark = "" if met else "MISSED"
-        return f"{self.what:62} {figure:>10} {self.relation:>2} {self.goal:<8,} {mark:7} {self.detail}"
+        goal = f"{self.goal:,}" if self.relation else ""
+        return f"{self.what:62} {figure:>10} {self.relation:>2} {goal:8} {mark:7} {self.detail}"
+
+
+def print_table(rows):
+    print(f"\n{'':62} {'measured':>10}    {'goal':16} medians")
+    print(*rows, sep="\n")
 
 
 def say(text):

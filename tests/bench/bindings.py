@@ -1,0 +1,121 @@
+"""What a call costs from C, Python and Go over the same call from Rust, and what the bindings weigh.
+
+Needs what `make bench` builds: the library installed below PREFIX, the wheel's files
+in PYTHON, the Rust program and the small library. All are run in turns.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lab import NotaryServer, run
+from lab.process import clean_environment
+from table import Row, print_table, say
+from uploads import publish_tags
+
+HERE = Path(__file__).parent
+ROUNDS = 9
+MEMORY_CALLS, CLIENT_CALLS, THREAD_CALLS = 2_000, 200_000, 8_000
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("prefix", "python", "rust", "verify-only"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    built = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tagtrust-bench-") as directory:
+        directory = Path(directory)
+        with NotaryServer(directory / "server") as server:
+            rows = [*calls(built, directory, server), *go(built), *sizes(built)]
+    print_table(rows)
+
+
+def calls(built, directory, server):
+    gun, _ = publish_tags(server, 10)
+    library = ["-L", built.prefix / "lib", "-ltagtrust", f"-Wl,-rpath,{built.prefix / 'lib'}"]
+    c = directory / "calls"
+    run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-I", built.prefix / "include", HERE / "calls.c", "-o", c, *library)
+    python = [sys.executable, HERE / "calls.py"]
+    commands = {"Rust": [built.rust], "C": [c], "Python": python}
+    environment = {"PYTHONPATH": built.python}
+
+    trust_dir = directory / "trust"
+    metadata = [trust_dir / f"tuf/{gun}/metadata", gun, "v5"]
+    client = [server.url, server.ca_file, trust_dir, f"{gun}:v5"]
+    # Fills the trust directory, too.
+    answers = {}
+    for what, words, count in (("client", client, CLIENT_CALLS), ("memory", metadata, MEMORY_CALLS)):
+        say(f"{what}: {ROUNDS} rounds of {count:,} calls each from {', '.join(commands)}")
+        rounds = [
+            {name: float(run(*argv, what, *words, count, env=environment).stdout) for name, argv in commands.items()}
+            for _ in range(ROUNDS)
+        ]
+        answers[what] = {name: statistics.median(figures[name] for figures in rounds) for name in commands}
+        for name, figure in answers[what].items():
+            say(f"    {name:8} {figure:10,.0f} ns")
+    memory, client = answers["memory"], answers["client"]
+
+    say("eight Python threads and one")
+    scale = []
+    for _ in range(ROUNDS):
+        one, eight = map(float, run(*python, "threads", *metadata, THREAD_CALLS, env=environment).stdout.split())
+        scale.append(eight / one)
+    say("import tagtrust")
+    imports = [import_time(environment) for _ in range(3 * ROUNDS)]
+    return [
+        Row("verification in memory: C ÷ Rust", memory["C"] / memory["Rust"], "<", 1.05,
+            f"{memory['C'] / 1e3:.1f} ÷ {memory['Rust'] / 1e3:.1f} µs", digits=3),
+        Row("a client's answer without a request: C − Rust, ns", client["C"] - client["Rust"], "", 0,
+            f"{client['C']:.0f} − {client['Rust']:.0f} ns"),
+        Row("a client's answer without a request: Python − Rust, µs", (client["Python"] - client["Rust"]) / 1e3,
+            "<", 2, f"{client['Python']:.0f} − {client['Rust']:.0f} ns", digits=2),
+        Row("verification in memory: Python − Rust, µs", (memory["Python"] - memory["Rust"]) / 1e3, "", 0,
+            f"five calls: {memory['Python'] / 1e3:.1f} − {memory['Rust'] / 1e3:.1f} µs", digits=2),
+        Row("eight Python threads ÷ one, verification in memory", statistics.median(scale), ">=", 1.8,
+            f"{os.cpu_count()} cores", digits=2),
+        Row("import tagtrust, ms", statistics.median(imports), "<", 15, "without the interpreter's own start"),
+    ]  # fmt: skip
+
+
+def import_time(environment) -> float:
+    """In milliseconds, as the interpreter counts it."""
+    said = run(sys.executable, "-X", "importtime", "-c", "import tagtrust", env=environment).stderr
+    return int(re.search(r"\|\s+(\d+) \| tagtrust\n", said)[1]) / 1e3
+
+
+def go(built):
+    """Both by Go's own benchmark: a call through the package, and a loop of it in C."""
+    say("Go")
+    environment = clean_environment(
+        {
+            "PKG_CONFIG_PATH": built.prefix / "lib/pkgconfig",
+            "LD_LIBRARY_PATH": built.prefix / "lib",
+            "HOME": os.environ["HOME"],
+            "GOFLAGS": "-mod=mod",
+            "GOPROXY": "off",
+        }
+    )
+    argv = ["go", "test", "-run=^$", "-bench=Overhead", f"-count={ROUNDS}", "."]
+    done = subprocess.run(
+        argv, cwd=HERE.parents[1] / "ffi/go", env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    found = re.findall(r"^BenchmarkOverhead/(\w+)\S*\s+\d+\s+([\d.]+) ns/op", done.stdout, re.M)
+    cost = {name: statistics.median(float(ns) for other, ns in found if other == name) for name, _ in found}
+    return [
+        Row("a call: Go − C, ns", cost["Go"] - cost["C"], "<", 200, f"{cost['Go']:.1f} − {cost['C']:.1f} ns"),
+    ]
+
+
+def sizes(built):
+    size = built.verify_only.stat().st_size
+    return [Row("verify-only shared library, stripped, MB", size / 1e6, "<", 1.5, f"{size:,} bytes", digits=2)]
+
+
+main()
