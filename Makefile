@@ -7,6 +7,8 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
+# Tests wait for other programs much of the time. A file stays with one worker and its servers.
+PYTEST_WORKERS ?= 2
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTEST_ARGS ?=
 
@@ -55,7 +57,7 @@ demo: build ## Sign with the real notary on our own server, then verify from Pyt
 test: setup ## Run all tests: Rust, C, Python, and against the real programs
 	cargo test --locked --workspace --features $(FEATURES) --quiet
 	$(MAKE) --no-print-directory build
-	python -m pytest tests $(PYTEST_ARGS)
+	python -m pytest tests -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup ## Measure against the real notary and notary-server, and in-process with criterion
@@ -73,6 +75,10 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time
 header: ## Write include/tagtrust.h anew; a test compares it with the sources
 	TAGTRUST_WRITE_HEADER=1 cargo test --locked -p tagtrust-ffi --test header
 
+.PHONY: docs
+docs: setup ## Build the documentation into target/docs
+	sphinx-build --fail-on-warning --keep-going --quiet --fresh-env --conf-dir docs . $(TARGET)/docs
+
 .PHONY: screenshot
 screenshot: build ## Take docs/ui.png anew
 	TAGTRUST_WRITE_SCREENSHOT=1 python -m pytest tests/server/test_ui.py -k screenshot
@@ -81,8 +87,14 @@ screenshot: build ## Take docs/ui.png anew
 wheel: setup ## Build the Python wheel into target/wheels
 	maturin build --locked --release -m python/Cargo.toml --out $(TARGET)/wheels
 
+.PHONY: containerd
+containerd: ## Build the image verifier for containerd
+	cargo build --locked --profile $(PROFILE) -p tagtrust-ffi --no-default-features --features '$(FFI_FEATURES)'
+	$(CC) -std=c99 -O2 -Wall -Wextra $(CPPFLAGS) $(CFLAGS) -I include -o $(ARTEFACTS)/tagtrust-containerd \
+	    ffi/containerd/tagtrust-containerd.c $(LDFLAGS) -Wl,--gc-sections $(ARTEFACTS)/libtagtrust.a -lpthread -ldl -lm
+
 .PHONY: install
-install: ## Install the server, and the C library for pkg-config and CMake, below PREFIX
+install: $(if $(strip $(FFI_FEATURES)),containerd) ## Install the server, and the C library for pkg-config and CMake, below PREFIX
 ifneq ($(filter default server,$(FFI_FEATURES)),)
 	cargo build --locked --profile $(PROFILE) -p tagtrust --features pkcs11,server --bin tagtrust-server
 endif
