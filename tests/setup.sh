@@ -16,6 +16,7 @@ main() {
     docker_cli
     registry
     postgresql
+    containerd
 }
 
 # notary brings notary-server too, and neither starts a service.
@@ -79,6 +80,22 @@ postgresql() {
     # shellcheck disable=SC2086
     [[ $EUID -ne 0 ]] || apt_get install -y --no-install-recommends $needed
     unpack "$venv/postgresql" "$package" "${package/-/-client-}" || fail "cannot download Debian's package $package; $missing"
+}
+
+# Debian's stable ones call no image verifiers: it is the next release's, unpacked.
+containerd() {
+    [[ -x $venv/containerd/usr/bin/containerd ]] && return
+    command -v apt-get >/dev/null || { say "containerd 2 is missing; its tests are left out"; return; }
+    local apt
+    apt=$(mktemp -d)
+    mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+    printf '%s\n' > "$apt/apt.conf" "Dir::Etc::SourceList \"$apt/sources.list\";" 'Dir::Etc::SourceParts "-";' \
+        "Dir::State::Lists \"$apt/lists\";" "Dir::Cache \"$apt\";" 'Acquire::Languages "none";' 'APT::Sandbox::User "root";'
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian testing main" > "$apt/sources.list"
+    say "taking containerd out of Debian's next release"
+    APT_CONFIG=$apt/apt.conf apt_get update && APT_CONFIG=$apt/apt.conf unpack "$venv/containerd" containerd ||
+        say "cannot download containerd 2 from Debian; its tests are left out"
+    rm -r "$apt"
 }
 
 # Takes a program out of its Debian package into .venv/bin, because installing

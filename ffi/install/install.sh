@@ -41,6 +41,8 @@ everything() {
         file 755 "$ARTEFACTS/tagtrust-server" "$BINDIR/tagtrust-server"
         filled tagtrust-server.1.in "$MANDIR/man1/tagtrust-server.1"
     fi
+    # It asks a trust server.
+    [[ $define == -DTAGTRUST_NO_HTTP ]] || file 755 "$ARTEFACTS/tagtrust-containerd" "$BINDIR/tagtrust-containerd"
     file 755 "$ARTEFACTS/libtagtrust.so" "$LIBDIR/$library"
     link "$library" "$LIBDIR/$soname"
     link "$library" "$LIBDIR/libtagtrust.so"
