@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -72,6 +73,20 @@ class Us:
         reader = Notary(server, self.directory / f"reader-{len(list(self.directory.glob('reader-*')))}")
         return {tag: found[:2] for tag, found in reader.list(self.gun, ["targets/releases", "targets"]).items()}
 
+    def tags_in(self, role) -> set[str]:
+        """What the server's file of a role lists."""
+        return set(json.loads(self.docker.server.metadata(self.gun, role))["signed"]["targets"])
+
+    def keys(self) -> dict[str, str]:
+        """The private keys that are here: {role: ID}"""
+        return {role: key_id for role, _, key_id in self.notary.keys()}
+
+    def bring_key(self, role, owner: Us):
+        """A private key of somebody else's, and no other."""
+        key = f"private/{owner.keys()[role]}.key"
+        (self.trust_dir / key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(owner.trust_dir / key, self.trust_dir / key)
+
     def add_signer(self, name="alice"):
         self.run("key", "generate", name, "--dir", self.directory)
         self.run("signer", "add", "--key", self.directory / f"{name}.pub", name, self.gun)
@@ -87,6 +102,7 @@ class Both:
     """Two users in the same state: what one does with our command, the other does with Docker's."""
 
     def __init__(self, new_user: Callable[[], Us]):
+        self._new_user = new_user
         self.us, self.them = new_user(), new_user()
 
     def __iter__(self):
@@ -96,11 +112,19 @@ class Both:
         """Words may be functions of the user. Both must say the same, as far as that is Docker's to say."""
         ours = self.us.run(*self._words(self.us, words), status=status, input=input)
         theirs = self.them.docker.trust(*self._words(self.them, words), check=False, input=input)
-        assert (theirs.returncode == 0) == (ours.returncode == 0)
+        # Docker knows no more than 1.
+        assert theirs.returncode == (1 if ours.returncode else 0)
         assert self.us.plain(ours.stdout) == self.them.plain(theirs.stdout)
         if stderr:
             assert self.us.plain(ours.stderr) == self.them.plain(theirs.stderr)
         return ours
+
+    def others(self) -> Both:
+        """Two on other machines, without any key, for the same repositories."""
+        others = Both(self._new_user)
+        for other, user in zip(others, self):
+            other.gun = user.gun
+        return others
 
     @staticmethod
     def _words(user, words):

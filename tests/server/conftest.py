@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from interop.verifiers import COMMAND
 from lab import NotaryServer, NotarySigner, Postgres, TagtrustServer
 from lab.need import need
 from lab.notary import PASSPHRASE
 from lab.postgres import NOTARY_TABLES, SIGNER_TABLES
+from publish.users import Both, Us
 from server.site import Site
 from server.tables import NOTARY, POSTGRES, SQLITE, Files
 
@@ -27,6 +29,8 @@ SITES = [
     "tagtrust-server postgres",
     OURS_WITH_SIGNER,
 ]
+# Where the client is looked at, the storage makes no difference.
+ONE_OF_EACH = ["notary-server memory", "tagtrust-server sqlite"]
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +58,13 @@ def site(request, tmp_path_factory):
     site = make_site(program, words, tmp_path_factory.mktemp("site"), request.getfixturevalue)
     with site.server:
         yield site
+
+
+@pytest.fixture
+def both(site, engine, tagtrust, fresh_directory):
+    """One with our command and one with Docker's, each with a repository on the site that does not exist yet."""
+    need(COMMAND.exists(), "the command `tagtrust`")
+    return Both(lambda: Us.new(site.server, engine, fresh_directory()))
 
 
 @pytest.fixture(scope="session", params=PROGRAMS)
