@@ -22,13 +22,17 @@ main() {
             file() { install -D -m "$1" "$2" "$DESTDIR$3"; }
             link() { ln -sf "$1" "$DESTDIR$2"; }
             filled() { fill "$1" | install -D -m 644 /dev/stdin "$DESTDIR$2"; }
+            temporary=$(mktemp -d)
+            trap 'rm -r "$temporary"' EXIT
             native_libs=$(native_libraries)
+            close_static_library
             everything
             ;;
         uninstall)
             file() { rm -f "$DESTDIR$3"; }
             link() { rm -f "$DESTDIR$2"; }
             filled() { rm -f "$DESTDIR$2"; }
+            temporary=
             everything
             [[ ! -d $DESTDIR$cmakedir ]] || rmdir --ignore-fail-on-non-empty "$DESTDIR$cmakedir"
             ;;
@@ -46,7 +50,7 @@ everything() {
     file 755 "$ARTEFACTS/libtagtrust.so" "$LIBDIR/$library"
     link "$library" "$LIBDIR/$soname"
     link "$library" "$LIBDIR/libtagtrust.so"
-    file 644 "$ARTEFACTS/libtagtrust.a" "$LIBDIR/libtagtrust.a"
+    file 644 "$temporary/libtagtrust.a" "$LIBDIR/libtagtrust.a"
     file 644 "$here/../../include/tagtrust.h" "$INCLUDEDIR/tagtrust.h"
     filled tagtrust.pc.in "$PKGCONFIGDIR/tagtrust.pc"
     filled tagtrust-config.cmake.in "$cmakedir/tagtrust-config.cmake"
@@ -56,12 +60,23 @@ everything() {
 
 # What a static library of Rust needs. Compilers add libgcc_s, or for -static another one.
 native_libraries() {
-    local empty said
-    empty=$(mktemp)
-    said=$(rustc --crate-type staticlib --print native-static-libs -o "$empty" - < /dev/null 2>&1)
-    rm "$empty"
+    local said
+    said=$(rustc --crate-type staticlib --print native-static-libs -o "$temporary/empty.a" - < /dev/null 2>&1)
     [[ $said =~ native-static-libs:\ ([^$'\n']*) ]] || { echo "$said" >&2; return 1; }
     echo "${BASH_REMATCH[1]/-lgcc_s /}"
+}
+
+# Cargo's static library shows everything in it: SQLite, and Rust's runtime, which a
+# program may have from elsewhere. One object of it all shows what the shared library does.
+close_static_library() {
+    local object=$temporary/tagtrust.o
+    nm -D --defined-only --format=just-symbols "$ARTEFACTS/libtagtrust.so" > "$temporary/exported"
+    sed 's/^/--undefined=/' "$temporary/exported" > "$temporary/roots"
+    # Without groups of sections: the linker would drop one for that of another library.
+    ld -r --force-group-allocation "@$temporary/roots" -o "$object" "$ARTEFACTS/libtagtrust.a"
+    # Programs have no use for LLVM's bitcode, and some versions of ar cannot read it.
+    objcopy --keep-global-symbols="$temporary/exported" --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
+    ar rcs "$temporary/libtagtrust.a" "$object"
 }
 
 fill() {
