@@ -18,6 +18,13 @@
  *     if (tagtrust_client_sign(client, "registry.example/team/app:1.2", NULL, 0,
  *                              &publication, &error) == TAGTRUST_OK) ...
  *
+ * and for a program that fetches the files itself, without a client (examples/trusted_set.c):
+ *
+ *     tagtrust_trusted_set *set;
+ *     if (tagtrust_trusted_set_new(config, "registry.example/team/app", NULL, 0,
+ *                                  root, root_length, &set, &error) == TAGTRUST_OK) ...
+ *     while ((role = tagtrust_trusted_set_next_role(set)) != NULL) ...
+ *
  * and a trust server to do it with:
  *
  *     tagtrust_server_config *in_memory = tagtrust_server_config_new();
@@ -78,10 +85,12 @@
  * Callbacks. They come with a `data` pointer of yours, which is only handed
  * back. From tagtrust_client_new on, until the client and all its edits are
  * freed, they may be called during any call that uses these: from the thread
- * of that call or another one, and from several at once. What they get they
- * may use until they return, and not change. They may block: the call waits
- * for as long, and so may others for the same repository. Functions that take a
- * client or an edit answer TAGTRUST_INVALID_ARGUMENT there and do nothing; only
+ * of that call or another one, and from several at once. So may the clock during
+ * calls with a trusted set, and that of tagtrust_set_log during any call, until
+ * it is replaced. What they get they may use until they return, and not change.
+ * They may block: the call waits for as long, and so may others for the same
+ * repository. Functions that take a client, an edit or a trusted set, and
+ * tagtrust_set_log, answer TAGTRUST_INVALID_ARGUMENT there and do nothing; only
  * freeing is allowed, and an object in use ends after its call. They must not
  * have another thread call these and wait for it. They must return: an exception
  * out of them ends the process, a longjmp may do worse.
@@ -265,6 +274,16 @@ typedef ptrdiff_t (*tagtrust_sign_callback)(void *data,
                                             size_t length,
                                             uint8_t *signature,
                                             size_t capacity);
+
+/// Gets a message: `level` is 1 for errors, 2 for warnings, 3 for information,
+/// 4 for debugging, 5 for more of that; `target` is the part of the library.
+///
+/// A message is a line of English for people. It may quote what servers say. The
+/// callback may be called from any thread, and from several at once.
+typedef void (*tagtrust_log_callback)(void *data,
+                                      int level,
+                                      const char *target,
+                                      const char *message);
 
 #ifdef __cplusplus
 extern "C" {
@@ -708,6 +727,17 @@ tagtrust_status tagtrust_client_change_passphrase(const tagtrust_client *client,
 tagtrust_status tagtrust_client_remove_key(const tagtrust_client *client,
                                            const char *key_id,
                                            tagtrust_error **error);
+
+/// Says where messages of the library go, for the whole process: those up to
+/// `max_level`, from 1 (errors) to 5. Without it, or with NULL for `callback`
+/// (whatever the other two are), nowhere.
+///
+/// It may be called again at any time, but not from a callback. When it returns,
+/// the callback of before is not running any more and will not be called again.
+tagtrust_status tagtrust_set_log(tagtrust_log_callback callback,
+                                 void *data,
+                                 int max_level,
+                                 tagtrust_error **error);
 
 /// Registry and repository, such as "docker.io/library/alpine".
 const char *tagtrust_publication_repository(const tagtrust_publication *publication);

@@ -57,7 +57,7 @@ pub type SignCallback = Option<
 >;
 
 /// A pointer of the caller's, only handed back to the callback it came with.
-struct Data(*mut c_void);
+pub(crate) struct Data(pub(crate) *mut c_void);
 
 // SAFETY: it is never read here, and by the header's contract callbacks may be
 // called with it from any thread, from several at once.

@@ -19,6 +19,7 @@ mod handle;
 pub mod image;
 pub mod inspection;
 pub mod keys;
+pub mod logging;
 pub mod publication;
 pub mod publish;
 #[cfg(feature = "server")]
