@@ -73,6 +73,18 @@ static int say(int status, const char *format, ...) {
     return fflush(stdout) == 0 || status != TRUSTED ? status : UNDECIDED;
 }
 
+/* Where one of the three standard files is closed, the next one that is opened
+ * would take its place, and get the reason, or a report of the library. */
+static bool has_standard_files(void) {
+    int file;
+    do
+        file = open("/dev/null", O_RDWR);
+    while (file >= 0 && file <= STDERR_FILENO);
+    if (file >= 0)
+        close(file);
+    return file >= 0;
+}
+
 /* The time */
 
 static void give_up(int signal_number) {
@@ -531,6 +543,8 @@ int main(int argc, char **argv) {
     int result;
 
     end_after(DEFAULT_TIMEOUT + 1);
+    if (!has_standard_files())
+        return UNDECIDED;
     if (!read_arguments(argc, argv, &question))
         return say(MISUSED, "usage: tagtrust-containerd -name REF -digest DIGEST -stdin-media-type TYPE");
 

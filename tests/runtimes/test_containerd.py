@@ -245,6 +245,24 @@ def test_nobody_hears_the_reason(verifier, signed):
     assert done.returncode == UNDECIDED
 
 
+@pytest.mark.parametrize("closed, expected", [(0, MISUSED), (1, TRUSTED), (2, TRUSTED)])
+def test_no_other_file_takes_the_place_of_a_closed_one(verifier, signed, closed, expected):
+    """Else the reason could end in the trust directory."""
+    close = f"import os, sys; os.close({closed}); os.execv(sys.argv[1], sys.argv[1:])"
+    verifier.watched_by = (shutil.which("python3"), "-c", close)
+    process = verifier.start(f"{signed.gun}:v1", signed.tags["v1"][0])
+    out, err = process.communicate(b"{}", timeout=60)
+    assert (process.returncode, bool(out), err) == (expected, closed != 1, b"")
+    for file in verifier.lines["trust_dir"].rglob("*"):
+        assert not file.is_file() or b"is signed in" not in file.read_bytes()
+
+
+def test_without_a_usable_trust_directory_there_is_no_answer(verifier, signed):
+    verifier.configure(trust_dir="/dev/null")
+    status, reason = verifier.ask(f"{signed.gun}:v1", signed.tags["v1"][0])
+    assert status == UNDECIDED and reason.startswith("StoreError: ")
+
+
 def test_many_at_once_share_a_trust_directory(verifier, signed):
     wanted = [(f"{signed.gun}:{tag}", signed.tags[tag][0], TRUSTED) for tag in ("v1", "v2", "by-alice")]
     wanted += [(f"{signed.gun}:v1", OTHER, REFUSED), (f"{signed.gun}:nope", OTHER, REFUSED)]

@@ -120,6 +120,8 @@ class Exempt:
     images: Sequence[str] = ()
 
     def __post_init__(self):
+        if not all(isinstance(name, str) and name for name in (*self.namespaces, *self.images)):
+            raise ValueError("exempt: names are texts that are not empty")
         for pattern in self.images:
             name = pattern.removesuffix("/*")
             if "*" in name or not name or (name == pattern and "/" not in name):
