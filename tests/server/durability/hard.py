@@ -71,6 +71,7 @@ class HardPostgres(Postgres):
 
     def kill_one(self, rng: random.Random):
         """kill -9 of one process that serves a client: the others start anew by themselves."""
+        self._wait_until_it_answers()  # it may still be recovering from the last time
         backends = [int(pid) for (pid,) in self.query("postgres", _BACKENDS)]
         if backends:
             _kill(rng.choice(backends))
