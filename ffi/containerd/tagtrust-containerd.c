@@ -41,20 +41,20 @@ enum {
 };
 
 /* What containerd asks. */
-typedef struct {
+struct question {
     const char *name;
     const char *digest;
-} question;
+};
 
 /* What stands in the configuration file. */
-typedef struct {
+struct settings {
     const char *file;
     char *text; /* the words below point into it */
     tagtrust_config *library;
     unsigned timeout;
     const char *exempt[MAX_CONFIG / 8];
     size_t exempt_count;
-} settings;
+};
 
 /* Prints the reason and gives the status. Names in it are a stranger's: what is
  * not printable ASCII could break containerd's log, or its message to a client. */
@@ -111,7 +111,7 @@ static void end_after(unsigned seconds) {
 /* What containerd hands over */
 
 /* Each flag once, with one `-` or two as Go reads them, and nothing else. */
-static bool read_arguments(int argc, char **argv, question *question) {
+static bool read_arguments(int argc, char **argv, struct question *question) {
     const char *media_type = NULL;
     struct {
         const char *name;
@@ -223,7 +223,7 @@ static bool matches(const char *pattern, const char *repository, size_t length) 
     return length == fixed && strncmp(pattern, repository, length) == 0;
 }
 
-static bool is_exempt(const settings *settings, const char *repository, size_t length) {
+static bool is_exempt(const struct settings *settings, const char *repository, size_t length) {
     for (size_t i = 0; i < settings->exempt_count; i++)
         if (matches(settings->exempt[i], repository, length))
             return true;
@@ -250,72 +250,72 @@ static const char *read_number(const char *word, unsigned least, unsigned most, 
     return *value < least || *value > most ? "that number cannot be used" : NULL;
 }
 
-static const char *set_trust_dir(settings *to, char **words, size_t count) {
+static const char *set_trust_dir(struct settings *to, char **words, size_t count) {
     (void)count;
     return done(tagtrust_config_set_trust_dir(to->library, words[0]));
 }
 
-static const char *set_docker_config(settings *to, char **words, size_t count) {
+static const char *set_docker_config(struct settings *to, char **words, size_t count) {
     (void)count;
     return done(tagtrust_config_set_docker_config(to->library, words[0]));
 }
 
-static const char *set_server(settings *to, char **words, size_t count) {
+static const char *set_server(struct settings *to, char **words, size_t count) {
     (void)count;
     return done(tagtrust_config_set_server(to->library, words[0]));
 }
 
-static const char *set_ca_file(settings *to, char **words, size_t count) {
+static const char *set_ca_file(struct settings *to, char **words, size_t count) {
     (void)count;
     return done(tagtrust_config_set_ca_file(to->library, words[0]));
 }
 
-static const char *set_client_cert(settings *to, char **words, size_t count) {
+static const char *set_client_cert(struct settings *to, char **words, size_t count) {
     (void)count;
     return done(tagtrust_config_set_client_cert(to->library, words[0], words[1]));
 }
 
-static const char *set_timeout(settings *to, char **words, size_t count) {
+static const char *set_timeout(struct settings *to, char **words, size_t count) {
     (void)count;
     return read_number(words[0], 1, MAX_SECONDS, &to->timeout);
 }
 
-static const char *set_offline_max_age(settings *to, char **words, size_t count) {
+static const char *set_offline_max_age(struct settings *to, char **words, size_t count) {
     unsigned seconds;
     const char *wrong = read_number(words[0], 0, MAX_SECONDS, &seconds);
     (void)count;
     return wrong ? wrong : done(tagtrust_config_set_offline_max_age_ms(to->library, seconds * UINT64_C(1000)));
 }
 
-static const char *set_require_fresh(settings *to, char **words, size_t count) {
+static const char *set_require_fresh(struct settings *to, char **words, size_t count) {
     bool required;
     const char *wrong = read_bool(words[0], &required);
     (void)count;
     return wrong ? wrong : done(tagtrust_config_set_require_fresh(to->library, required));
 }
 
-static const char *set_danger_plain_http(settings *to, char **words, size_t count) {
+static const char *set_danger_plain_http(struct settings *to, char **words, size_t count) {
     bool allowed;
     const char *wrong = read_bool(words[0], &allowed);
     (void)count;
     return wrong ? wrong : done(tagtrust_config_set_danger_plain_http(to->library, allowed));
 }
 
-static const char *set_trust_on_first_use(settings *to, char **words, size_t count) {
+static const char *set_trust_on_first_use(struct settings *to, char **words, size_t count) {
     bool allowed;
     const char *wrong = read_bool(words[0], &allowed);
     (void)count;
     return wrong ? wrong : done(tagtrust_config_set_trust_on_first_use(to->library, allowed));
 }
 
-static const char *pin_certificate(settings *to, char **words, size_t count) {
+static const char *pin_certificate(struct settings *to, char **words, size_t count) {
     tagtrust_status status = TAGTRUST_OK;
     for (size_t i = 1; i < count && status == TAGTRUST_OK; i++)
         status = tagtrust_config_pin_certificate(to->library, words[0], words[i]);
     return done(status);
 }
 
-static const char *pin_ca(settings *to, char **words, size_t count) {
+static const char *pin_ca(struct settings *to, char **words, size_t count) {
     static char wrong[MAX_REASON];
     tagtrust_error *error;
     (void)count;
@@ -326,12 +326,12 @@ static const char *pin_ca(settings *to, char **words, size_t count) {
     return wrong;
 }
 
-static const char *require_signer(settings *to, char **words, size_t count) {
+static const char *require_signer(struct settings *to, char **words, size_t count) {
     (void)count;
     return done(tagtrust_config_require_signer(to->library, words[0], words[1]));
 }
 
-static const char *require_threshold(settings *to, char **words, size_t count) {
+static const char *require_threshold(struct settings *to, char **words, size_t count) {
     unsigned threshold;
     const char *wrong = read_number(words[1], 1, MAX_WORDS, &threshold);
     const char *const *signers = (const char *const *)words + 2;
@@ -340,7 +340,7 @@ static const char *require_threshold(settings *to, char **words, size_t count) {
 }
 
 /* Stricter: nothing exempts all images, and "example.com*" would exempt "example.com.evil.org". */
-static const char *add_exemption(settings *to, char **words, size_t count) {
+static const char *add_exemption(struct settings *to, char **words, size_t count) {
     const char *pattern = words[0];
     const char *star = strchr(pattern, '*');
     (void)count;
@@ -357,7 +357,7 @@ static const struct setting {
     size_t least, most; /* words */
     bool repeats;
     bool is_path;
-    const char *(*set)(settings *, char **, size_t);
+    const char *(*set)(struct settings *, char **, size_t);
 } SETTINGS[] = {
     {"trust_dir", 1, 1, false, true, set_trust_dir},
     {"docker_config", 1, 1, false, true, set_docker_config},
@@ -378,7 +378,7 @@ static const struct setting {
 enum { SETTING_COUNT = sizeof SETTINGS / sizeof *SETTINGS };
 
 /* One line; an empty one and one with "#" in front say nothing. */
-static const char *read_line(settings *to, char *line, bool *seen) {
+static const char *read_line(struct settings *to, char *line, bool *seen) {
     static const char blanks[] = " \t\r";
     char *words[MAX_WORDS + 1], *rest = NULL;
     size_t count = 0;
@@ -409,7 +409,7 @@ static const char *read_line(settings *to, char *line, bool *seen) {
 }
 
 /* The text of the file. Whoever may change it decides what is trusted: that is root and who runs this. */
-static const char *read_file(settings *to) {
+static const char *read_file(struct settings *to) {
     struct stat status;
     const char *wrong = NULL;
     int descriptor = open(to->file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe is opened without waiting */
@@ -437,7 +437,7 @@ static const char *read_file(settings *to) {
 }
 
 /* TRUSTED means: it was read. Else the reason is said. */
-static int read_settings(settings *to) {
+static int read_settings(struct settings *to) {
     bool seen[SETTING_COUNT] = {false};
     const char *wrong = read_file(to);
     int number = 1;
@@ -492,7 +492,7 @@ static int trusted(const tagtrust_image *image, const char *digest) {
                signers, tagtrust_image_fresh(image) ? "" : ", by cached trust data: the server cannot be asked");
 }
 
-static int verify(const tagtrust_client *client, const question *question) {
+static int verify(const tagtrust_client *client, const struct question *question) {
     tagtrust_image *image;
     tagtrust_error *error;
     bool has_digest = strchr(question->name, '@') != NULL;
@@ -512,7 +512,7 @@ static int verify(const tagtrust_client *client, const question *question) {
     return result;
 }
 
-static int judge(const settings *settings, const question *question) {
+static int judge(const struct settings *settings, const struct question *question) {
     const char *digest = strchr(question->name, '@');
     size_t length;
     tagtrust_client *client;
@@ -537,8 +537,8 @@ static int judge(const settings *settings, const question *question) {
 }
 
 int main(int argc, char **argv) {
-    static settings settings = {.timeout = DEFAULT_TIMEOUT};
-    question question = {NULL, NULL};
+    static struct settings settings = {.timeout = DEFAULT_TIMEOUT};
+    struct question question = {NULL, NULL};
     const char *file = getenv(CONFIG_VARIABLE), *wrong;
     int result;
 
