@@ -1,0 +1,3 @@
+module github.com/tagtrust/tagtrust/ffi/go
+
+go 1.19

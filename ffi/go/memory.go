@@ -1,0 +1,155 @@
+package tagtrust
+
+// #include "glue.h"
+import "C"
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// Types that stand in many signatures.
+type (
+	cClient      = *C.tagtrust_client
+	cEdit        = *C.tagtrust_edit
+	cError       = *C.tagtrust_error
+	cPublication = *C.tagtrust_publication
+	cStatus      = C.tagtrust_status
+	cText        = *C.tagtrust_text
+)
+
+// object is something of the C library's, which is freed when it was closed and
+// the last call that uses it has ended.
+type object struct {
+	// Calls that use it, and one more until it is closed.
+	users  atomic.Int64
+	closed atomic.Bool
+	free   func()
+}
+
+func newObject(free func()) *object {
+	o := &object{free: free}
+	o.users.Store(1)
+	return o
+}
+
+// use keeps it until done is called.
+func (o *object) use() error {
+	for {
+		users := o.users.Load()
+		if users == 0 || o.closed.Load() {
+			return ErrClosed
+		}
+		if o.users.CompareAndSwap(users, users+1) {
+			return nil
+		}
+	}
+}
+
+func (o *object) done() {
+	if o.users.Add(-1) == 0 {
+		o.free()
+	}
+}
+
+func (o *object) close() {
+	if o.closed.CompareAndSwap(false, true) {
+		o.done()
+	}
+}
+
+// arguments are strings and arrays in C's memory, for one call.
+type arguments struct {
+	texts  []*C.char
+	arrays []unsafe.Pointer
+}
+
+// free wipes them: there may be a passphrase among them.
+func (a *arguments) free() {
+	for _, text := range a.texts {
+		C.go_wipe_and_free(text)
+	}
+	for _, array := range a.arrays {
+		C.free(array)
+	}
+}
+
+func (a *arguments) text(text string) *C.char {
+	copied := C.CString(unambiguous(text))
+	a.texts = append(a.texts, copied)
+	return copied
+}
+
+// optional is NULL for the empty string.
+func (a *arguments) optional(text string) *C.char {
+	if text == "" {
+		return nil
+	}
+	return a.text(text)
+}
+
+func (a *arguments) array(texts []string) (**C.char, C.size_t) {
+	if len(texts) == 0 {
+		return nil, 0
+	}
+	return a.pointers(len(texts), func(index int) *C.char { return a.text(texts[index]) }), C.size_t(len(texts))
+}
+
+func (a *arguments) pointers(count int, at func(index int) *C.char) **C.char {
+	array := C.calloc(C.size_t(count), C.size_t(unsafe.Sizeof((*C.char)(nil))))
+	a.arrays = append(a.arrays, array)
+	for index := range unsafe.Slice((**C.char)(array), count) {
+		unsafe.Slice((**C.char)(array), count)[index] = at(index)
+	}
+	return (**C.char)(array)
+}
+
+// unambiguous gives the text. C would see a text with a NUL cut short: for such a
+// one it gives what is not UTF-8, which every function of the library refuses.
+func unambiguous(text string) string {
+	if strings.IndexByte(text, 0) >= 0 {
+		return "\xff"
+	}
+	return text
+}
+
+// takeText takes over a text of the library's.
+func takeText(text cText, status cStatus, object cError) ([]byte, error) {
+	if err := failed(status, object); err != nil {
+		return nil, err
+	}
+	defer C.tagtrust_text_free(text)
+	return C.GoBytes(unsafe.Pointer(C.tagtrust_text_data(text)), C.int(C.tagtrust_text_length(text))), nil
+}
+
+// takeJSON takes over a text of the library's, and reads it.
+func takeJSON[T any](text cText, status cStatus, object cError) (value T, err error) {
+	bytes, err := takeText(text, status, object)
+	if err == nil {
+		err = decode(bytes, &value)
+	}
+	return value, err
+}
+
+func decode(bytes []byte, value any) error {
+	if err := json.Unmarshal(bytes, value); err != nil {
+		return &Error{Status: ErrInternalError, Message: fmt.Sprintf("the library's JSON cannot be read: %v", err)}
+	}
+	return nil
+}
+
+// whole gives a duration in units, rounded up: what is not zero does not become so.
+func whole(duration, unit time.Duration) (C.uint64_t, error) {
+	if duration < 0 {
+		return 0, &Error{Status: ErrInvalidInput, Message: fmt.Sprintf("the duration %v is negative", duration)}
+	}
+	units := duration / unit
+	if duration%unit != 0 {
+		units++
+	}
+	return C.uint64_t(units), nil
+}
