@@ -415,6 +415,7 @@ def registry(tmp_path_factory):
 
 @pytest.fixture
 def containerd(verifier, tmp_path):
+    need(os.geteuid() == 0, "root, to run containerd")
     found = containerd_program("containerd")
     version = run(found, "--version").stdout if found else ""
     need(re.search(r" v?2\.\d", version) is not None, "containerd 2")
