@@ -1,5 +1,8 @@
 //! Where C meets Rust: arguments in, results out, and no panic across.
 
+#[cfg(panic = "abort")]
+compile_error!("a panic must come back as TAGTRUST_INTERNAL, and with panic = \"abort\" it cannot");
+
 use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
@@ -106,7 +109,7 @@ pub(crate) unsafe fn create_all<T: Object>(
 /// # Safety
 /// As for [`create_all`].
 unsafe fn places<'a, T>(array: *mut *mut T, count: usize) -> &'a mut [MaybeUninit<*mut T>] {
-    if array.is_null() {
+    if array.is_null() || count > longest::<*mut T>() {
         return &mut [];
     }
     // SAFETY: there are `count` places, as the caller promises, and
@@ -287,6 +290,11 @@ impl<'a> ByteArray<'a> {
     }
 }
 
+/// Nothing in memory is longer.
+const fn longest<T>() -> usize {
+    isize::MAX.unsigned_abs() / size_of::<T>()
+}
+
 /// # Safety
 /// The pointer is NULL or there are `count` elements that nobody changes.
 unsafe fn elements<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
@@ -295,6 +303,9 @@ unsafe fn elements<'a, T>(pointer: *const T, count: usize, name: &str) -> Result
     }
     if pointer.is_null() {
         return Err(Error::argument(&format!("{name} is NULL")));
+    }
+    if count > longest::<T>() {
+        return Err(Error::argument(&format!("{name} cannot have {count} elements")));
     }
     // SAFETY: as the caller promises.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })

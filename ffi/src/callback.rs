@@ -172,6 +172,8 @@ mod tests {
     use std::ffi::CStr;
 
     use super::*;
+    use crate::boundary::{attempt, not_in_callback};
+    use crate::status::Status;
 
     extern "C-unwind" fn from_data(data: *mut c_void) -> i64 {
         // SAFETY: the test below hands in an i64.
@@ -270,5 +272,42 @@ mod tests {
         }
         assert!(Signer::new(&pem.repeat(2), Some(sign), std::ptr::null_mut()).is_err());
         assert!(Signer::new("", Some(sign), std::ptr::null_mut()).is_err());
+    }
+
+    extern "C-unwind" fn no_time(_: *mut c_void) -> i64 {
+        panic!("no time")
+    }
+
+    extern "C-unwind" fn no_answer(
+        _: *mut c_void,
+        _: *const c_char,
+        _: *const c_char,
+        _: bool,
+        _: u32,
+        _: *mut c_char,
+        _: usize,
+    ) -> isize {
+        panic!("no answer")
+    }
+
+    extern "C-unwind" fn no_signature(_: *mut c_void, _: *const u8, _: usize, _: *mut u8, _: usize) -> isize {
+        panic!("no signature")
+    }
+
+    #[test]
+    fn a_panic_in_a_callback_goes_as_far_as_one_in_the_library() {
+        let panics = |body: &dyn Fn()| {
+            assert_eq!(attempt(None, || Ok(body())), Status::INTERNAL);
+            assert!(not_in_callback().is_ok());
+        };
+        let key = crypto::PrivateKey::generate_p256().unwrap();
+        let pem = crypto::public_key_to_pem(crypto::Signer::public_key(&key), "alice");
+        let data = std::ptr::null_mut();
+        panics(&|| _ = Clock::new(Some(no_time), data).unwrap().time());
+        panics(&|| _ = Passphrases::new(Some(no_answer), data).unwrap().answer("1234", "root", true, 0));
+        panics(&|| {
+            let signer = Signer::new(&pem, Some(no_signature), data).unwrap();
+            _ = crypto::Signer::sign(&signer, b"message");
+        });
     }
 }

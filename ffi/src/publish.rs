@@ -336,8 +336,8 @@ pub extern "C" fn tagtrust_client_cosign(
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(signed_proposal, error, || {
-        let proposal = read_proposal(proposal.read("proposal")?)?;
-        Ok(OwnedText::new(&given(client)?.cosign(proposal)?.to_json()))
+        let (client, proposal) = (given(client)?, read_proposal(proposal.read("proposal")?)?);
+        Ok(OwnedText::new(&client.cosign(proposal)?.to_json()))
     })
 }
 
@@ -352,10 +352,10 @@ pub extern "C" fn tagtrust_client_publish_proposals(
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     create(publication, error, || {
-        let proposals = proposals.read(count, "proposals")?;
+        let (client, proposals) = (given(client)?, proposals.read(count, "proposals")?);
         let proposals: Vec<Proposal> =
             proposals.into_iter().map(|proposal| read_proposal(proposal?)).collect::<Result<_>>()?;
-        Publication::new(given(client)?.publish_proposals(proposals)?)
+        Publication::new(client.publish_proposals(proposals)?)
     })
 }
 

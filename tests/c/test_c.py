@@ -6,43 +6,16 @@ import subprocess
 
 import pytest
 
+from c.programs import SHARED, SOURCES, STATIC, VALGRIND
 from interop.verifiers import BUILD, ROOT, options
 from lab import CommandFailed, Notary, NotaryServer, repositories, run
 from lab.certificates import make_delegation_key
 from lab.need import need
 from lab.notary import PASSPHRASE
 
-SOURCES = ROOT / "tests/c"
 EXAMPLE = ROOT / "ffi/examples/verify.c"
 SIGN_EXAMPLE = ROOT / "ffi/examples/sign.c"
 SERVER_EXAMPLE = ROOT / "ffi/examples/server.c"
-COMPILERS = {
-    "c": ["gcc", "-std=c99", "-pedantic"],
-    "c++": ["g++", "-x", "c++", "-std=c++11"],
-}
-# What the pkg-config file of `make install` says.
-STATIC = ["-x", "none", BUILD / "libtagtrust.a", "-lpthread", "-ldl", "-lm"]
-SHARED = ["-L", BUILD, "-ltagtrust", f"-Wl,-rpath,{BUILD}", "-lpthread"]
-VALGRIND = [
-    "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
-    "--errors-for-leak-kinds=definite,indirect,possible", f"--suppressions={SOURCES}/valgrind.supp",
-]  # fmt: skip
-
-
-@pytest.fixture(params=COMPILERS)
-def compile(request, tmp_path):
-    """Call it with a source and a way to link, and it gives the program."""
-    need((BUILD / "libtagtrust.so").exists() and (BUILD / "libtagtrust.a").exists(), "the C library")
-    compiler = COMPILERS[request.param]
-    need(bool(shutil.which(compiler[0])), compiler[0])
-
-    def compile(source, link=SHARED):
-        program = tmp_path / source.stem
-        warnings = ["-g", "-Wall", "-Wextra", "-Werror"]
-        run(*compiler, *warnings, "-I", ROOT / "include", source, "-o", program, *link)
-        return program
-
-    return compile
 
 
 @pytest.fixture(scope="module")
