@@ -84,8 +84,9 @@ screenshot: build ## Take docs/ui.png anew
 	TAGTRUST_WRITE_SCREENSHOT=1 python -m pytest tests/server/test_ui.py -k screenshot
 
 .PHONY: wheel
-wheel: setup ## Build the Python wheel into target/wheels
+wheel: setup ## Build the Python wheel and source distribution into target/wheels
 	maturin build --locked --release -m python/Cargo.toml --out $(TARGET)/wheels
+	maturin sdist -m python/Cargo.toml --out $(TARGET)/wheels
 
 .PHONY: containerd
 containerd: ## Build the image verifier for containerd

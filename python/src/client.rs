@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyString};
 use tagtrust::signing::Proposal;
-use tagtrust::{Edit as CoreEdit, Error, KeyKind, KeySelection};
+use tagtrust::{ChangeSummary, Edit as CoreEdit, Error, KeyKind, KeySelection};
 
 use crate::answers::{Image, Inspection};
 use crate::arguments::{Ending, Item, Keys, invalid, key_ids, public_keys, rotation, target};
@@ -18,16 +18,25 @@ use crate::call::Call;
 use crate::clock::{Clock, duration};
 use crate::edit::{self, Edit};
 use crate::errors::{exception, raised};
+use crate::logging::log_to_python;
 use crate::passphrase::{ask, secret};
 use crate::publications::{Change, Delegation, Expiry, GeneratedKey, Key, Publication};
 use crate::settings::{Pinning, Policy, mapping};
 use crate::signer::CallbackSigner;
+use crate::values::all;
 
 /// Verifies image tags in this process, and signs them.
 ///
 /// Share one client between threads, and keep it: it holds connections open and
 /// remembers what it has verified. A process made by `os.fork` needs its own. The
 /// defaults are those of Docker.
+///
+/// >>> client = tagtrust.Client(require_fresh=True)
+/// >>> client.verify("registry.example/team/app:1.2").pinned_reference
+/// 'registry.example/team/app@sha256:...'
+///
+/// No call holds the interpreter while it works or waits: other threads go on, and in
+/// `asyncio` it is `await asyncio.to_thread(client.verify, reference)`.
 ///
 /// trust_dir: directory with the cached metadata, private keys and staged changes;
 ///     default `trust` in Docker's directory.
@@ -111,6 +120,7 @@ impl Client {
         local_snapshot: bool,
         danger_plain_http: bool,
     ) -> PyResult<Self> {
+        log_to_python(py)?;
         let clock = clock.map(Clock::new);
         if passphrase.as_ref().is_some_and(|passphrase| !passphrase.bind(py).is_callable()) {
             return Err(PyTypeError::new_err("passphrase must be callable"));
@@ -175,16 +185,28 @@ impl Client {
     /// `docker.io/library/alpine:latest`. With a digest as well both must match;
     /// with a digest alone some signed tag that counts must have it.
     ///
+    /// >>> client.verify("registry.example/team/app:1.2")
+    /// Image(digest='sha256:2222...', size=1570, tag='1.2', ...)
+    ///
     /// Raises a `TrustError` if the image is not to be used, whatever the reason.
     fn verify(&self, py: Python<'_>, reference: &str) -> PyResult<Image> {
         let verified = self.detached(py, |core| core.verify(reference))?;
-        verified.map(Image).map_err(|error| raised(py, &error))
+        verified.map(Image::from).map_err(|error| raised(py, &error))
     }
 
     /// `verify` for many references: each repository is fetched once, several at a time.
     ///
     /// Returns one result for each reference, in their order: an `Image`, or
     /// the `TrustError` that `verify` would have raised. Check which it is.
+    ///
+    /// >>> references = ["registry.example/team/app:1.2", "registry.example/team/app:unsigned"]
+    /// >>> for result in client.verify_many(references):
+    /// ...     if isinstance(result, tagtrust.Image):
+    /// ...         print(result.pinned_reference)
+    /// ...     else:
+    /// ...         print(result.message)
+    /// registry.example/team/app@sha256:...
+    /// no valid trust data for unsigned in registry.example/team/app: ...
     fn verify_many<'py>(&self, py: Python<'py>, references: Vec<String>) -> PyResult<Bound<'py, PyList>> {
         let results = self.detached(py, |core| core.verify_many(&references))?;
         if let Some(failure) = self.clock.as_ref().and_then(Clock::stray_failure) {
@@ -193,7 +215,7 @@ impl Client {
         let values: Vec<Bound<'py, PyAny>> = results
             .into_iter()
             .map(|result| match result {
-                Ok(image) => Ok(Bound::new(py, Image(image))?.into_any()),
+                Ok(image) => Ok(Bound::new(py, Image::from(image))?.into_any()),
                 Err(error) => exception(py, &error),
             })
             .collect::<PyResult<_>>()?;
@@ -203,9 +225,13 @@ impl Client {
     /// What `docker trust inspect` shows of `registry/repository`, or of one tag in it.
     ///
     /// A tag that is not signed is no error here. Raises a `TrustError` as `verify` does.
+    ///
+    /// >>> print(client.inspect("registry.example/team/app").to_tree(100))
+    /// registry.example/team/app
+    /// ...
     fn inspect(&self, py: Python<'_>, reference: &str) -> PyResult<Inspection> {
         let inspected = self.detached(py, |core| core.inspect(reference))?;
-        inspected.map(Inspection).map_err(|error| raised(py, &error))
+        inspected.map(Inspection::from).map_err(|error| raised(py, &error))
     }
 
     /// Signs `registry/repository:tag`, as `docker trust sign` does: in every first-level
@@ -218,6 +244,9 @@ impl Client {
     /// roles: sign in these roles and no others.
     /// dry_run: return what would change; needs no key, and changes nothing.
     /// stage: write the change to Notary's changelist, for `publish` or `notary publish`.
+    ///
+    /// >>> client.sign("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570).published
+    /// True
     ///
     /// Raises a `TrustError` if it was not signed, such as `KeyNotFound`. Whatever others
     /// publish at the same time is kept; `Conflict` means that it was the same tag.
@@ -265,7 +294,7 @@ impl Client {
         })?;
         let results = ended.map_err(|error| raised(py, &error))?;
         let values = results.into_iter().map(|result| match result {
-            Ok(publication) => Ok(Bound::new(py, Publication(publication))?.into_any()),
+            Ok(publication) => Ok(Bound::new(py, Publication::from(publication))?.into_any()),
             Err(error) => exception(py, &error),
         });
         PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)
@@ -291,6 +320,9 @@ impl Client {
     }
 
     /// Begins changes of a repository that are published together.
+    ///
+    /// >>> client.edit("registry.example/team/app").revoke("1.1").publish().published
+    /// True
     fn edit(slf: Bound<'_, Self>, repository: String) -> PyResult<Edit> {
         slf.get().try_detached(slf.py(), |core| core.edit(&repository).map(drop))?;
         Ok(Edit::new(slf.unbind(), repository))
@@ -326,7 +358,7 @@ impl Client {
             true => core.edit(repository)?.init(init).dry_run(),
             false => core.init(repository, &init),
         });
-        made.map(Publication)
+        made.map(Publication::from)
     }
 
     /// Removes a repository's cached metadata and staged changes, and with `remote`
@@ -433,7 +465,7 @@ impl Client {
     /// All delegations of a repository, a `Delegation` for each.
     fn delegations(&self, py: Python<'_>, repository: &str) -> PyResult<Vec<Delegation>> {
         let found = self.try_detached(py, |core| core.delegations(repository))?;
-        Ok(found.into_iter().map(Delegation).collect())
+        Ok(all(found))
     }
 
     /// Gives `root`, `targets`, `snapshot` or `timestamp` another key: a new one on this
@@ -493,7 +525,7 @@ impl Client {
     /// The staged changes of a repository, a `Change` for each, in the order in which they apply.
     fn staged(&self, py: Python<'_>, repository: &str) -> PyResult<Vec<Change>> {
         let staged = self.try_detached(py, |core| core.staged(repository))?;
-        Ok(staged.iter().map(|change| Change(change.into())).collect())
+        Ok(staged.iter().map(|change| ChangeSummary::from(change).into()).collect())
     }
 
     /// Removes staged changes: all, or those with these numbers, from 0, in the order of `staged`.
@@ -508,7 +540,7 @@ impl Client {
     /// first one first. Expired ones are among them.
     fn expiring(&self, py: Python<'_>, repository: &str, within: Duration) -> PyResult<Vec<Expiry>> {
         let found = self.try_detached(py, |core| core.expiring(repository, within))?;
-        Ok(found.into_iter().map(Expiry).collect())
+        Ok(all(found))
     }
 
     /// Signs anew what expires within this time and whose keys are at hand.
@@ -537,11 +569,11 @@ impl Client {
         dry_run: bool,
     ) -> PyResult<Publication> {
         let within = within.unwrap_or_default();
-        self.try_detached(py, |core| core.recover(repository, within, dry_run)).map(Publication)
+        self.try_detached(py, |core| core.recover(repository, within, dry_run)).map(Publication::from)
     }
 
     /// Signs a tag with the keys at hand, for others to add their signatures: a small file
-    /// for `cosign` and `publish_parts`. See `Edit.sign_partial` for other changes.
+    /// for `cosign` and `publish_proposals`. See `Edit.sign_partial` for other changes.
     #[pyo3(signature = (reference, digest=None, size=None, *, custom=None, roles=None))]
     #[allow(clippy::too_many_arguments)]
     fn sign_partial(
@@ -572,17 +604,17 @@ impl Client {
     ///
     /// Raises `KeyNotFound` if there are too few, and `Conflict` if something else is
     /// published by now.
-    fn publish_parts(&self, py: Python<'_>, parts: Vec<PyBackedBytes>) -> PyResult<Publication> {
+    fn publish_proposals(&self, py: Python<'_>, parts: Vec<PyBackedBytes>) -> PyResult<Publication> {
         let published = self.try_detached(py, |core| {
             let parts = parts.iter().map(|part| Proposal::from_json(part));
             core.publish_proposals(parts.collect::<tagtrust::Result<Vec<_>>>()?)
         });
-        published.map(Publication)
+        published.map(Publication::from)
     }
 
     /// All private keys, a `Key` for each: root keys first, then by repository, role and ID.
     fn keys(&self, py: Python<'_>) -> PyResult<Vec<Key>> {
-        Ok(self.try_detached(py, tagtrust::Client::keys)?.into_iter().map(Key).collect())
+        Ok(all(self.try_detached(py, tagtrust::Client::keys)?))
     }
 
     /// Makes a signer's key, as `docker trust key generate` does: the private half goes to
@@ -611,7 +643,7 @@ impl Client {
                 Err(Error::InvalidInput { what: format!("type {other:?}"), reason })
             }
         };
-        self.try_detached(py, |core| core.generate_key_of(kind?, name, directory)).map(GeneratedKey)
+        self.try_detached(py, |core| core.generate_key_of(kind?, name, directory)).map(GeneratedKey::from)
     }
 
     /// Loads the private keys in a PEM file into the trust directory, as `docker trust key
@@ -624,7 +656,7 @@ impl Client {
     #[pyo3(signature = (file, name="signer"))]
     fn load_key(&self, py: Python<'_>, file: PathBuf, name: &str) -> PyResult<Vec<Key>> {
         let loaded = self.try_detached(py, |core| core.load_key(file, name))?;
-        Ok(loaded.into_iter().map(Key).collect())
+        Ok(all(loaded))
     }
 
     /// Imports private keys in PEM, such as those of `export_keys` and `notary key export`,
@@ -640,7 +672,7 @@ impl Client {
         gun: Option<&str>,
     ) -> PyResult<Vec<Key>> {
         let imported = self.try_detached(py, |core| core.import_keys(pem, role, gun))?;
-        Ok(imported.into_iter().map(Key).collect())
+        Ok(all(imported))
     }
 
     /// Private keys in PEM, as `notary key export` writes them: all, or those with these
@@ -728,7 +760,7 @@ impl Client {
         edit: impl FnOnce(&tagtrust::Client) -> tagtrust::Result<CoreEdit<'_>> + Send,
     ) -> PyResult<Publication> {
         let ending = Ending::new(py, dry_run, stage)?;
-        self.try_detached(py, |core| ending.apply(edit(core)?)).map(Publication)
+        self.try_detached(py, |core| ending.apply(edit(core)?)).map(Publication::from)
     }
 }
 

@@ -49,6 +49,11 @@ impl Clock {
         })
     }
 
+    /// The time, for whoever holds the interpreter.
+    pub(crate) fn ask(&self, py: Python<'_>) -> PyResult<SystemTime> {
+        moment(self.0.now.bind(py))
+    }
+
     pub(crate) fn callback(&self) -> &Py<PyAny> {
         &self.0.now
     }

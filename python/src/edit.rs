@@ -21,6 +21,14 @@ type Step = Box<dyn for<'a> Fn(tagtrust::Edit<'a>) -> tagtrust::Edit<'a> + Send 
 /// Each method but the last four adds a change and returns the same object, and
 /// nothing happens before one of `publish`, `dry_run`, `stage` and `sign_partial`.
 /// These can be called one after the other, such as a dry run first.
+///
+/// >>> edit = client.edit("registry.example/team/app").sign("1.3", "sha256:" + "3" * 64, 1570).revoke("1.1")
+/// >>> edit
+/// Edit(repository='registry.example/team/app', changes=2)
+/// >>> [file.role for file in edit.dry_run().files]
+/// ['targets/alice', 'targets/bob', 'targets/releases']
+/// >>> edit.publish().published
+/// True
 #[pyclass(frozen, module = "tagtrust")]
 pub(crate) struct Edit {
     client: Py<Client>,
@@ -149,22 +157,22 @@ impl Edit {
     /// it can be called again; `Conflict` means that somebody else changed the very
     /// same thing.
     fn publish(&self, py: Python<'_>) -> PyResult<Publication> {
-        self.end(py, |edit| edit.publish()).map(Publication)
+        self.end(py, |edit| edit.publish()).map(Publication::from)
     }
 
     /// What would change. Needs no private key, makes none and writes nothing.
     fn dry_run(&self, py: Python<'_>) -> PyResult<Publication> {
-        self.end(py, |edit| edit.dry_run()).map(Publication)
+        self.end(py, |edit| edit.dry_run()).map(Publication::from)
     }
 
     /// Stages the changes in Notary's changelist: `Client.publish` or `notary
     /// publish` publishes them later. Rotations and thresholds cannot be staged.
     fn stage(&self, py: Python<'_>) -> PyResult<Publication> {
-        self.end(py, |edit| edit.stage()).map(Publication)
+        self.end(py, |edit| edit.stage()).map(Publication::from)
     }
 
     /// Signs what changes with the keys at hand, for others to add their signatures:
-    /// a small file for `Client.cosign` and `Client.publish_parts`.
+    /// a small file for `Client.cosign` and `Client.publish_proposals`.
     fn sign_partial(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         self.end(py, |edit| edit.sign_partial().map(|proposal| proposal.to_json()))
     }

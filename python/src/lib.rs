@@ -2,7 +2,8 @@
 //! answers and its server as Python classes. Exceptions and settings are written in Python.
 //!
 //! Whatever may read a file, ask a server or compute runs detached from the
-//! interpreter, so other Python threads go on meanwhile.
+//! interpreter, so other Python threads go on meanwhile. Nothing counts on the
+//! interpreter's lock: a free-threaded Python may load the module, too.
 
 mod answers;
 mod arguments;
@@ -11,20 +12,23 @@ mod client;
 mod clock;
 mod edit;
 mod errors;
+mod logging;
 mod passphrase;
 mod publications;
 mod server;
 mod settings;
 mod signer;
+mod trusted_set;
+mod values;
 
-use log::LevelFilter;
 use pyo3::prelude::*;
-use pyo3_log::{Caching, Logger};
 
 #[pymodule]
 mod _tagtrust {
     #[pymodule_export]
-    use super::answers::{Image, Inspection, SignedTag, Signer, inspections_to_json};
+    use super::answers::{
+        Image, InspectedKey, InspectedRole, Inspection, SignedTag, Signer, inspections_to_json,
+    };
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
@@ -37,24 +41,10 @@ mod _tagtrust {
     use super::server::Server;
     #[pymodule_export]
     use super::signer::CallbackSigner;
+    #[pymodule_export]
+    use super::trusted_set::TrustedSet;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
-
-    #[pymodule_init]
-    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
-        super::log_to_python(module.py())
-    }
-}
-
-/// Sends our own log lines to Python's logger `tagtrust`. Those of other
-/// libraries stay out: what they write into theirs is not ours to judge.
-fn log_to_python(py: Python<'_>) -> PyResult<()> {
-    let logger = Logger::new(py, Caching::Loggers)?
-        .filter(LevelFilter::Off)
-        .filter_target("tagtrust".to_owned(), LevelFilter::Debug);
-    // Only fails if the module is initialised twice; the first logger stays.
-    let _ = logger.install();
-    Ok(())
 }

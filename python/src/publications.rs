@@ -1,148 +1,96 @@
 //! What signing answers: what was published, keys, delegations, and what expires.
 
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyType};
 use tagtrust::ChangeSummary;
+use tagtrust::crypto::KeyId;
 
-use crate::answers::{repr, tuple};
 use crate::errors::raised;
+use crate::values::{Field, Moment, all, repr, value};
 
-/// What was published, or what would be.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Publication(pub(crate) tagtrust::Publication);
-
-#[pymethods]
-impl Publication {
-    /// Registry and repository, `docker.io/library/alpine`.
-    #[getter]
-    fn repository(&self) -> &str {
-        &self.0.repository
-    }
-
-    /// A `Change` for each, in order. Empty if everything was as it should be already.
-    #[getter]
-    fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.0.changes.iter().cloned().map(Change))
-    }
-
-    /// A `SignedFile` for each that was signed, or would be.
-    #[getter]
-    fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.0.files.iter().cloned().map(SignedFile))
-    }
-
-    /// What a publisher should know besides, one line each.
-    #[getter]
-    fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.0.warnings)
-    }
-
-    /// True if something was uploaded: not after a dry run, after staging, or if
-    /// there was nothing to change.
-    #[getter]
-    fn published(&self) -> bool {
-        self.0.published
-    }
-
-    /// How often it was tried: more than once if others published at the same time.
-    #[getter]
-    fn attempts(&self) -> u32 {
-        self.0.attempts
+value! {
+    /// What was published, or what would be.
+    ///
+    /// >>> publication = client.sign("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570)
+    /// >>> publication.published
+    /// True
+    /// >>> for change in publication.changes:
+    /// ...     print(change)
+    /// sign 1.3 as sha256:3333..., 1570 bytes, in targets/alice
+    /// sign 1.3 as sha256:3333..., 1570 bytes, in targets/releases
+    /// sign 1.3 as sha256:3333..., 1570 bytes, in targets/bob
+    Publication from core: tagtrust::Publication {
+        /// Registry and repository, `docker.io/library/alpine`.
+        repository: String = core.repository.clone(),
+        /// A `Change` for each, in order. Empty if everything was as it should be already.
+        changes: Vec<Change> = all(core.changes.iter().cloned()),
+        /// A `SignedFile` for each that was signed, or would be.
+        files: Vec<SignedFile> = all(core.files.iter().cloned()),
+        /// What a publisher should know besides, one line each.
+        warnings: Vec<String> = core.warnings.clone(),
+        /// True if something was uploaded: not after a dry run, after staging, or if
+        /// there was nothing to change.
+        published: bool = core.published,
+        /// How often it was tried: more than once if others published at the same time.
+        attempts: u32 = core.attempts,
+        /// Kept for `to_json`.
+        _json: String = core.to_json(),
     }
 
     /// A JSON object with these attributes.
-    fn to_json(&self) -> String {
-        self.0.to_json()
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "Publication", &["repository", "changes", "files", "warnings", "published", "attempts"])
+    ///
+    /// >>> import json
+    /// >>> publication = client.revoke("registry.example/team/app:1.1", dry_run=True)
+    /// >>> json.loads(publication.to_json())["changes"][0]["action"]
+    /// 'delete'
+    fn to_json(&self) -> &str {
+        &self._json
     }
 }
 
-/// One change of a repository, in Notary's terms and in words.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Change(pub(crate) ChangeSummary);
-
-#[pymethods]
-impl Change {
-    /// `create`, `update` or `delete`.
-    #[getter]
-    fn action(&self) -> &str {
-        self.0.action
-    }
-
-    /// `target`, `delegation`, `witness`, `role` or `threshold`.
-    #[getter]
-    fn r#type(&self) -> &str {
-        self.0.kind
-    }
-
-    /// The role that changes, such as `targets/releases`.
-    #[getter]
-    fn role(&self) -> &str {
-        &self.0.role
-    }
-
-    /// The tag, where it is about one.
-    #[getter]
-    fn path(&self) -> &str {
-        &self.0.path
-    }
-
-    /// In words.
-    #[getter]
-    fn description(&self) -> &str {
-        &self.0.description
+value! {
+    /// One change of a repository, in Notary's terms and in words.
+    ///
+    /// >>> change = client.revoke("registry.example/team/app:1.1", dry_run=True).changes[0]
+    /// >>> change.action, change.type, change.role, change.path
+    /// ('delete', 'target', 'targets/alice', '1.1')
+    /// >>> print(change)
+    /// remove 1.1 from targets/alice
+    Change from core: ChangeSummary {
+        /// `create`, `update` or `delete`.
+        action: String = core.action.to_owned(),
+        /// `target`, `delegation`, `witness`, `role` or `threshold`.
+        r#type: String = core.kind.to_owned(),
+        /// The role that changes, such as `targets/releases`.
+        role: String = core.role,
+        /// The tag, where it is about one.
+        path: String = core.path,
+        /// In words.
+        description: String = core.description,
     }
 
     fn __str__(&self) -> &str {
-        &self.0.description
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "Change", &["action", "type", "role", "path", "description"])
+        &self.description
     }
 }
 
-/// A metadata file that was signed, or would be.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct SignedFile(tagtrust::signing::SignedFile);
-
-#[pymethods]
-impl SignedFile {
-    /// `root`, `targets`, a delegation or `snapshot`.
-    #[getter]
-    fn role(&self) -> &str {
-        &self.0.role
-    }
-
-    /// Version of the file.
-    #[getter]
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    /// When it expires, in UTC.
-    #[getter]
-    fn expires(&self) -> SystemTime {
-        self.0.expires
-    }
-
-    /// IDs, as the metadata lists them, of the keys that signed or could sign.
-    #[getter]
-    fn key_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.0.key_ids)
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "SignedFile", &["role", "version", "expires", "key_ids"])
+value! {
+    /// A metadata file that was signed, or would be.
+    ///
+    /// >>> for file in client.witness("registry.example/team/app", ["targets"], dry_run=True).files:
+    /// ...     print(file.role, file.version, len(file.key_ids))
+    /// targets 3 1
+    SignedFile from core: tagtrust::signing::SignedFile {
+        /// `root`, `targets`, a delegation or `snapshot`.
+        role: String = core.role,
+        /// Version of the file.
+        version: i64 = core.version,
+        /// When it expires, in UTC.
+        expires: Moment = core.expires.into(),
+        /// IDs, as the metadata lists them, of the keys that signed or could sign.
+        key_ids: Vec<String> = core.key_ids,
     }
 }
 
@@ -150,27 +98,47 @@ impl SignedFile {
 /// `sign_partial` and `cosign` return.
 ///
 /// Look at it before you sign it. Raises `InvalidInput` if `part` is something else.
-#[pyclass(frozen, module = "tagtrust")]
-pub(crate) struct Proposal(tagtrust::signing::Proposal);
+///
+/// >>> part = client.sign_partial("registry.example/team/app:2.0", "sha256:" + "2" * 64, 1570)
+/// >>> proposal = tagtrust.Proposal(part)
+/// >>> print(proposal.repository, proposal.changes[0])
+/// registry.example/team/app sign 2.0 as sha256:2222..., 1570 bytes, in targets/alice
+/// >>> sorted(proposal.signed_by)
+/// ['targets/alice', 'targets/bob', 'targets/releases']
+#[pyclass(frozen, eq, hash, module = "tagtrust")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Proposal {
+    repository: String,
+    changes: Vec<Change>,
+    signed_by: Vec<(String, Vec<String>)>,
+    part: Vec<u8>,
+}
 
 #[pymethods]
 impl Proposal {
     #[new]
     fn new(py: Python<'_>, part: &[u8]) -> PyResult<Self> {
         let read = py.detach(|| tagtrust::signing::Proposal::from_json(part));
-        read.map(Self).map_err(|error| raised(py, &error))
+        let core = read.map_err(|error| raised(py, &error))?;
+        let ids = |ids: Vec<&KeyId>| ids.into_iter().map(|id| id.as_str().to_owned()).collect();
+        Ok(Self {
+            repository: core.gun().to_owned(),
+            changes: all(core.changes().iter().map(ChangeSummary::from)),
+            signed_by: core.signers().into_iter().map(|(role, by)| (role.to_owned(), ids(by))).collect(),
+            part: core.to_json(),
+        })
     }
 
     /// Registry and repository, `docker.io/library/alpine`.
     #[getter]
     fn repository(&self) -> &str {
-        self.0.gun()
+        &self.repository
     }
 
     /// A `Change` for each, in order.
     #[getter]
-    fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.0.changes().iter().map(|change| Change(change.into())))
+    fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.changes.get(py)
     }
 
     /// By role, the IDs of the keys that have signed. The signatures are checked
@@ -178,145 +146,100 @@ impl Proposal {
     #[getter]
     fn signed_by<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let signed_by = PyDict::new(py);
-        for (role, key_ids) in self.0.signers() {
-            signed_by.set_item(role, PyTuple::new(py, key_ids.into_iter().map(|id| id.as_str()))?)?;
+        for (role, key_ids) in &self.signed_by {
+            signed_by.set_item(role, key_ids.get(py)?)?;
         }
         Ok(signed_by)
+    }
+
+    /// The part itself.
+    ///
+    /// >>> part = client.sign_partial("registry.example/team/app:2.0", "sha256:" + "2" * 64, 1570)
+    /// >>> tagtrust.Proposal(part).to_json() == part
+    /// True
+    fn to_json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.part)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         repr(slf, "Proposal", &["repository", "changes", "signed_by"])
     }
-}
 
-/// A private key that can sign. It holds no secret.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Key(pub(crate) tagtrust::KeyInfo);
-
-#[pymethods]
-impl Key {
-    /// Canonical ID, 64 hex digits.
-    #[getter]
-    fn id(&self) -> &str {
-        &self.0.id
-    }
-
-    /// What it is for: `root`, `targets`, or the name of a signer. Empty if nothing says so.
-    #[getter]
-    fn role(&self) -> &str {
-        &self.0.role
-    }
-
-    /// The repository that it is for, if it is for one only.
-    #[getter]
-    fn gun(&self) -> Option<&str> {
-        self.0.gun.as_deref()
-    }
-
-    /// Its file; `signer` for a `CallbackSigner`.
-    #[getter]
-    fn location(&self) -> &str {
-        &self.0.location
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "Key", &["id", "role", "gun", "location"])
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (Bound<'py, PyBytes>,)) {
+        (slf.get_type(), (slf.get().to_json(slf.py()),))
     }
 }
 
-/// A new signer's key.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct GeneratedKey(pub(crate) tagtrust::GeneratedKey);
-
-#[pymethods]
-impl GeneratedKey {
-    /// Canonical ID of the private key, which is in the trust directory.
-    #[getter]
-    fn id(&self) -> &str {
-        &self.0.id
-    }
-
-    /// The file to hand to the repository's owner.
-    #[getter]
-    fn public_key_file(&self) -> &Path {
-        &self.0.public_key_file
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "GeneratedKey", &["id", "public_key_file"])
+value! {
+    /// A private key that can sign. It holds no secret.
+    ///
+    /// >>> for key in client.keys():
+    /// ...     print(key.role, len(key.id), key.gun)
+    /// root 64 None
+    /// alice 64 None
+    /// bob 64 None
+    /// targets 64 registry.example/team/app
+    Key from core: tagtrust::KeyInfo {
+        /// Canonical ID, 64 hex digits.
+        id: String = core.id,
+        /// What it is for: `root`, `targets`, or the name of a signer. Empty if nothing says so.
+        role: String = core.role,
+        /// The repository that it is for, if it is for one only.
+        gun: Option<String> = core.gun,
+        /// Its file; `signer` for a `CallbackSigner`.
+        location: String = core.location,
     }
 }
 
-/// A delegation as the repository declares it.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Delegation(pub(crate) tagtrust::Delegation);
-
-#[pymethods]
-impl Delegation {
-    /// Full name, `targets/releases`.
-    #[getter]
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// Prefixes of the tags that it may sign; the empty one admits all.
-    #[getter]
-    fn paths<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.0.paths)
-    }
-
-    /// Canonical IDs of the keys that may sign for it.
-    #[getter]
-    fn key_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.0.key_ids)
-    }
-
-    /// How many of them must.
-    #[getter]
-    fn threshold(&self) -> u32 {
-        self.0.threshold
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "Delegation", &["name", "paths", "key_ids", "threshold"])
+value! {
+    /// A new signer's key.
+    ///
+    /// >>> carol = client.generate_key("carol", directory)
+    /// >>> len(carol.id), carol.public_key_file.name
+    /// (64, 'carol.pub')
+    GeneratedKey from core: tagtrust::GeneratedKey {
+        /// Canonical ID of the private key, which is in the trust directory.
+        id: String = core.id,
+        /// The file to hand to the repository's owner.
+        public_key_file: PathBuf = core.public_key_file,
     }
 }
 
-/// A published file and when it expires.
-#[pyclass(frozen, eq, hash, module = "tagtrust")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Expiry(pub(crate) tagtrust::RoleExpiry);
-
-#[pymethods]
-impl Expiry {
-    /// `root`, `targets`, a delegation or `snapshot`.
-    #[getter]
-    fn role(&self) -> &str {
-        &self.0.role
+value! {
+    /// A delegation as the repository declares it.
+    ///
+    /// >>> for delegation in client.delegations("registry.example/team/app"):
+    /// ...     print(delegation.name, delegation.paths, delegation.threshold, len(delegation.key_ids))
+    /// targets/alice ('',) 1 1
+    /// targets/releases ('',) 1 2
+    /// targets/bob ('',) 1 1
+    Delegation from core: tagtrust::Delegation {
+        /// Full name, `targets/releases`.
+        name: String = core.name,
+        /// Prefixes of the tags that it may sign; the empty one admits all.
+        paths: Vec<String> = core.paths,
+        /// Canonical IDs of the keys that may sign for it.
+        key_ids: Vec<String> = core.key_ids,
+        /// How many of them must.
+        threshold: u32 = core.threshold,
     }
+}
 
-    /// When it expires, in UTC.
-    #[getter]
-    fn expires(&self) -> SystemTime {
-        self.0.expires
-    }
-
-    /// Version of the file.
-    #[getter]
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    /// Whether a key for it is at hand.
-    #[getter]
-    fn can_sign(&self) -> bool {
-        self.0.can_sign
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        repr(slf, "Expiry", &["role", "expires", "version", "can_sign"])
+value! {
+    /// A published file and when it expires.
+    ///
+    /// >>> import datetime
+    /// >>> found = client.expiring("registry.example/team/app", datetime.timedelta(days=2000))
+    /// >>> sorted((expiry.role, expiry.version) for expiry in found if expiry.can_sign)
+    /// [('targets', 2), ('targets/alice', 2), ('targets/bob', 1), ('targets/releases', 2)]
+    Expiry from core: tagtrust::RoleExpiry {
+        /// `root`, `targets`, a delegation or `snapshot`.
+        role: String = core.role,
+        /// When it expires, in UTC.
+        expires: Moment = core.expires.into(),
+        /// Version of the file.
+        version: i64 = core.version,
+        /// Whether a key for it is at hand.
+        can_sign: bool = core.can_sign,
     }
 }

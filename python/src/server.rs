@@ -14,6 +14,7 @@ use tagtrust::{Error, Result};
 
 use crate::clock::duration;
 use crate::errors::raised;
+use crate::logging::log_to_python;
 use crate::passphrase::secret;
 
 /// A trust server in this process: what `notary-server` is, and drop-in for it.
@@ -121,6 +122,7 @@ impl Server {
         ui: bool,
         access_log: Option<AccessLogSetting>,
     ) -> PyResult<Self> {
+        log_to_python(py)?;
         let passphrases = passphrase.map(|value| passphrases(py, value)).transpose()?;
         let configure = || {
             let mut config = ServerConfig::default();
@@ -153,6 +155,7 @@ impl Server {
     /// Raises `InvalidConfiguration`.
     #[staticmethod]
     fn from_config(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        log_to_python(py)?;
         let read = || Ok(NotaryConfig::read(&path)?.server);
         py.detach(read).map(Self::of).map_err(|error| raised(py, &error))
     }

@@ -22,6 +22,16 @@ use crate::errors::raised;
 ///     It may be called from several threads, and must not use the client. What it
 ///     raises ends the operation and reaches whoever called that.
 ///
+/// >>> def sign(message):
+/// ...     raise ConnectionError("the HSM does not answer")
+/// >>> signer = tagtrust.CallbackSigner((directory / "alice.pub").read_bytes(), sign)
+/// >>> elsewhere = tagtrust.Client(trust_dir=directory, signers=[signer])
+/// >>> [key.location for key in elsewhere.keys()]
+/// ['signer']
+/// >>> elsewhere.sign("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570)
+/// Traceback (most recent call last):
+/// ConnectionError: the HSM does not answer
+///
 /// A signature that is not this key's is refused before anything is published.
 /// Raises `InvalidInput` for a public key that cannot be used.
 #[pyclass(frozen, module = "tagtrust")]

@@ -17,7 +17,22 @@ registry, with Docker's credentials, and shares Docker's trust directory.
 `Publication`, or raise a `TrustError` if it was not published. Private keys are those
 in Docker's trust directory, and a `CallbackSigner` for each that signs elsewhere.
 
+A `TrustedSet` verifies files that somebody else has fetched, without a request.
+
 A `Server` is a trust server in this process: for tests, or for a small site.
+
+No call holds the interpreter while it works or waits, so threads scale, and in
+`asyncio` a thread is the place for one:
+
+>>> import asyncio
+>>> async def pinned(*references):
+...     calls = (asyncio.to_thread(client.verify, reference) for reference in references)
+...     return [image.pinned_reference for image in await asyncio.gather(*calls)]
+>>> asyncio.run(pinned("registry.example/team/app:1.1", "registry.example/team/app:1.2"))
+['registry.example/team/app@sha256:...', 'registry.example/team/app@sha256:...']
+
+A client, a server, an edit and what calls back cannot be pickled; answers, settings
+and exceptions can.
 
 Log lines go to the logger `tagtrust`.
 """
@@ -54,6 +69,8 @@ from ._tagtrust import (
     Expiry,
     GeneratedKey,
     Image,
+    InspectedKey,
+    InspectedRole,
     Inspection,
     Key,
     Proposal,
@@ -62,6 +79,7 @@ from ._tagtrust import (
     SignedFile,
     SignedTag,
     Signer,
+    TrustedSet,
     __version__,
 )
 
@@ -77,6 +95,8 @@ __all__ = [
     "Expiry",
     "GeneratedKey",
     "Image",
+    "InspectedKey",
+    "InspectedRole",
     "Inspection",
     "InternalError",
     "InvalidConfiguration",
@@ -104,6 +124,7 @@ __all__ = [
     "Tampered",
     "TokenAuth",
     "TrustError",
+    "TrustedSet",
     "Unauthorized",
     "Unreachable",
     "WrongPassphrase",

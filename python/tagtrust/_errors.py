@@ -6,14 +6,21 @@ are the core's, and a test holds them together.
 
 from __future__ import annotations
 
-import json
-from typing import Any, ClassVar, Mapping
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Mapping
 
 
 class TrustError(Exception):
     """Do not use the image, and take nothing for published. Every error of this package derives from this class.
 
     The names in `evidence` are attributes too: `error.gun`, `error.role`.
+
+    >>> try:
+    ...     client.verify("registry.example/team/app:unsigned")
+    ... except tagtrust.TrustError as error:
+    ...     print(type(error).__name__, error.code, error.is_refusal, error.evidence["name"])
+    TagNotSigned 11 True unsigned
     """
 
     #: The stable number that Rust and C share.
@@ -37,7 +44,12 @@ class TrustError(Exception):
 
 
 class InvalidReference(TrustError):
-    """The image reference cannot be read."""
+    """The image reference cannot be read.
+
+    >>> client.verify("Registry/App")
+    Traceback (most recent call last):
+    tagtrust.InvalidReference: ...
+    """
 
     code = 1
     reference: str
@@ -45,7 +57,12 @@ class InvalidReference(TrustError):
 
 
 class InvalidConfiguration(TrustError):
-    """A setting of the client cannot be used."""
+    """A setting of the client cannot be used.
+
+    >>> tagtrust.Client(timeout=-1)
+    Traceback (most recent call last):
+    tagtrust.InvalidConfiguration: ...timeout=-1...
+    """
 
     code = 2
     what: str
@@ -53,7 +70,12 @@ class InvalidConfiguration(TrustError):
 
 
 class InvalidInput(TrustError):
-    """A name, key, file or value that was given cannot be used."""
+    """A name, key, file or value that was given cannot be used.
+
+    >>> client.generate_key("Not a name", directory)
+    Traceback (most recent call last):
+    tagtrust.InvalidInput: ...
+    """
 
     code = 4
     what: str
@@ -61,7 +83,12 @@ class InvalidInput(TrustError):
 
 
 class NoTrustData(TrustError):
-    """The trust server has nothing for this repository."""
+    """The trust server has nothing for this repository.
+
+    >>> client.verify("registry.example/team/unknown:1.0")
+    Traceback (most recent call last):
+    tagtrust.NoTrustData: ...registry.example/team/unknown...
+    """
 
     code = 10
     gun: str
@@ -69,7 +96,12 @@ class NoTrustData(TrustError):
 
 
 class TagNotSigned(TrustError):
-    """The repository is signed, this tag (or digest) in it is not."""
+    """The repository is signed, this tag (or digest) in it is not.
+
+    >>> client.verify("registry.example/team/app:unsigned")
+    Traceback (most recent call last):
+    tagtrust.TagNotSigned: ...
+    """
 
     code = 11
     gun: str
@@ -78,7 +110,12 @@ class TagNotSigned(TrustError):
 
 
 class DigestMismatch(TrustError):
-    """The reference has a tag and a digest, and the publisher signed another digest."""
+    """The reference has a tag and a digest, and the publisher signed another digest.
+
+    >>> client.verify("registry.example/team/app:1.2@sha256:" + "0" * 64)
+    Traceback (most recent call last):
+    tagtrust.DigestMismatch: ...
+    """
 
     code = 12
     gun: str
@@ -88,7 +125,14 @@ class DigestMismatch(TrustError):
 
 
 class Expired(TrustError):
-    """Trust data is past its expiry."""
+    """Trust data is past its expiry.
+
+    >>> import time
+    >>> late = tagtrust.Client(clock=lambda: time.time() + 30 * 24 * 3600)
+    >>> late.verify("registry.example/team/app:1.2")
+    Traceback (most recent call last):
+    tagtrust.Expired: ...
+    """
 
     code = 13
     gun: str
@@ -97,7 +141,15 @@ class Expired(TrustError):
 
 
 class RolledBack(TrustError):
-    """The server offers older trust data than was seen before."""
+    """The server offers older trust data than was seen before.
+
+    >>> older = files["root"]
+    >>> publication = client.rotate_key("registry.example/team/app", "targets")
+    >>> known = files["root"]
+    >>> tagtrust.TrustedSet("registry.example/team/app", older, known_root=known)
+    Traceback (most recent call last):
+    tagtrust.RolledBack: ...
+    """
 
     code = 14
     gun: str
@@ -110,6 +162,10 @@ class Tampered(TrustError):
     """Trust data is not what its signers published.
 
     `fault` has a `kind`, such as `"threshold"`, and where there is more to say a `detail`.
+
+    >>> trusted.add_timestamp(files["timestamp"].replace(b"Timestamp", b"Targets"))
+    Traceback (most recent call last):
+    tagtrust.Tampered: ...timestamp...
     """
 
     code = 15
@@ -122,6 +178,10 @@ class RootNotTrusted(TrustError):
     """A root does not match the pins, or does not follow from the known root.
 
     `fault` has a `kind`, such as `"pin_mismatch"`, and where there is more to say a `detail`.
+
+    >>> tagtrust.Client(pinning=tagtrust.Pinning({"*": ["0" * 64]})).verify("registry.example/team/app:1.2")
+    Traceback (most recent call last):
+    tagtrust.RootNotTrusted: ...
     """
 
     code = 16
@@ -130,7 +190,13 @@ class RootNotTrusted(TrustError):
 
 
 class PolicyViolation(TrustError):
-    """Correctly signed, but not by the signers that the policy wants."""
+    """Correctly signed, but not by the signers that the policy wants.
+
+    >>> release = tagtrust.Rule("*", all_of=["release"])
+    >>> tagtrust.Client(policy=tagtrust.Policy(rules=[release])).verify("registry.example/team/app:1.2")
+    Traceback (most recent call last):
+    tagtrust.PolicyViolation: ...wants a signature of release...
+    """
 
     code = 17
     gun: str
@@ -139,7 +205,12 @@ class PolicyViolation(TrustError):
 
 
 class Unreachable(TrustError):
-    """The trust server, or its token server, gave no usable answer."""
+    """The trust server, or its token server, gave no usable answer.
+
+    >>> tagtrust.Client(server="https://127.0.0.1:1", trust_dir=directory).verify("registry.example/team/app:1.2")
+    Traceback (most recent call last):
+    tagtrust.Unreachable: ...
+    """
 
     code = 30
     url: str
@@ -147,7 +218,16 @@ class Unreachable(TrustError):
 
 
 class Unauthorized(TrustError):
-    """The trust server wants other credentials."""
+    """The trust server wants other credentials.
+
+    >>> (directory / "users").write_text("")
+    0
+    >>> closed = tagtrust.Server(auth=tagtrust.PasswordFile(directory / "users"))
+    >>> with closed:
+    ...     tagtrust.Client(server=closed.url, trust_dir=directory).verify("registry.example/team/app:1.2")
+    Traceback (most recent call last):
+    tagtrust.Unauthorized: ...
+    """
 
     code = 31
     url: str
@@ -155,7 +235,14 @@ class Unauthorized(TrustError):
 
 
 class StoreError(TrustError):
-    """The trust directory cannot be read or written, or holds damaged files."""
+    """The trust directory cannot be read or written, or holds damaged files.
+
+    >>> (directory / "file").write_text("")
+    0
+    >>> tagtrust.Client(trust_dir=directory / "file").verify("registry.example/team/app:1.2")
+    Traceback (most recent call last):
+    tagtrust.StoreError: ...
+    """
 
     code = 32
     path: str
@@ -163,7 +250,13 @@ class StoreError(TrustError):
 
 
 class KeyNotFound(TrustError):
-    """No private key at hand may sign for a role."""
+    """No private key at hand may sign for a role.
+
+    >>> reader = tagtrust.Client(trust_dir=directory)
+    >>> reader.sign("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570)
+    Traceback (most recent call last):
+    tagtrust.KeyNotFound: ...
+    """
 
     code = 40
     role: str
@@ -172,7 +265,13 @@ class KeyNotFound(TrustError):
 
 
 class WrongPassphrase(TrustError):
-    """A private key could not be decrypted, or a new one has no acceptable passphrase."""
+    """A private key could not be decrypted, or a new one has no acceptable passphrase.
+
+    >>> forgetful = tagtrust.Client(passphrase=lambda key_id, role, create, attempt: None)
+    >>> forgetful.sign("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570)
+    Traceback (most recent call last):
+    tagtrust.WrongPassphrase: ...
+    """
 
     code = 41
     key_id: str
@@ -181,7 +280,14 @@ class WrongPassphrase(TrustError):
 
 
 class Conflict(TrustError):
-    """What was to be published contradicts what others have published meanwhile."""
+    """What was to be published contradicts what others have published meanwhile.
+
+    >>> part = client.sign_partial("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570)
+    >>> publication = client.revoke("registry.example/team/app:1.1")
+    >>> client.publish_proposals([part])
+    Traceback (most recent call last):
+    tagtrust.Conflict: ...
+    """
 
     code = 42
     gun: str
@@ -189,7 +295,14 @@ class Conflict(TrustError):
 
 
 class ServerRejected(TrustError):
-    """The trust server refused an upload or another request to change something."""
+    """The trust server refused an upload or another request to change something.
+
+    >>> replica = tagtrust.Server(read_only=True)
+    >>> with replica:
+    ...     tagtrust.Client(server=replica.url).init("registry.example/team/tool")
+    Traceback (most recent call last):
+    tagtrust.ServerRejected: ...
+    """
 
     code = 43
     url: str
@@ -197,7 +310,11 @@ class ServerRejected(TrustError):
 
 
 class InternalError(TrustError):
-    """A defect in this library. Nothing was trusted."""
+    """A defect in this library. Nothing was trusted.
+
+    >>> issubclass(tagtrust.InternalError, tagtrust.TrustError)
+    True
+    """
 
     code = 99
     reason: str
@@ -212,4 +329,7 @@ for _cls in (TrustError, *_CLASSES.values()):
 
 def from_core(name: str, message: str, evidence: str) -> TrustError:
     """The exception for an error of the core. `evidence` is JSON."""
+    # Not needed before, and slow to import.
+    import json
+
     return _CLASSES.get(name, TrustError)(message, json.loads(evidence))

@@ -159,8 +159,8 @@ class TestRound:
         whole = other.cosign(part)
         assert sorted(tagtrust.Proposal(whole).signed_by[role]) == sorted([one.signer.id, two.signer.id])
         with pytest.raises(tagtrust.KeyNotFound):
-            reader.publish_parts([part])
-        assert owner.publish_parts([part, whole]).published
+            reader.publish_proposals([part])
+        assert owner.publish_proposals([part, whole]).published
         stranger = connect(trust_dir=fresh_directory(), policy=tagtrust.Policy(lookup="notary"))
         assert stranger.verify(f"{gun}:v1").role == role
 
@@ -270,7 +270,7 @@ class TestArguments:
             lambda client: client.generate_key("../alice"),
             lambda client: client.import_keys(b"no key"),
             lambda client: client.cosign(b"{}"),
-            lambda client: client.publish_parts([]),
+            lambda client: client.publish_proposals([]),
         ],
     )
     def test_what_cannot_be_used_is_refused(self, publish, tagtrust, proxy, call):
@@ -295,7 +295,7 @@ class TestArguments:
             lambda client: client.expiring("reg.example/app", 86400),
             lambda client: client.delete("reg.example/app", True),
             lambda client: client.import_keys("-----BEGIN"),
-            lambda client: client.publish_parts(b"{}"),
+            lambda client: client.publish_proposals(b"{}"),
         ],
     )
     def test_what_has_the_wrong_type_is_refused(self, publish, proxy, call):

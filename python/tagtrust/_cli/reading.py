@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 from typing import Any
 
 from .. import Client, Image, InvalidReference, NoTrustData, TrustError
@@ -42,9 +44,11 @@ def add_commands(commands: Commands) -> None:
         "inspect",
         _inspect,
         "show signed tags, signers and keys",
-        "Prints what `docker trust inspect` prints.",
+        "Prints what `docker trust inspect` prints, or draws the chain of trust.",
     )
-    inspect.add_argument("--pretty", action="store_true", help="print tables instead of JSON")
+    forms = inspect.add_mutually_exclusive_group()
+    forms.add_argument("--pretty", action="store_true", help="print tables instead of JSON")
+    forms.add_argument("--tree", action="store_true", help="draw the roles, when they expire, and their keys")
     inspect.add_argument("references", metavar="REPO[:TAG]", type=text, nargs="+", help="registry/repository[:tag]")
 
 
@@ -80,9 +84,15 @@ def _inspect(client: Client, options: argparse.Namespace) -> int:
         inspections.append(inspection)
         if options.pretty:
             write(inspection.to_pretty() + ("\n\n" if number < len(options.references) else ""))
-    if not options.pretty:
+        elif options.tree:
+            write(inspection.to_tree(_width()) + ("\n" if number < len(options.references) else ""))
+    if not options.pretty and not options.tree:
         write(inspections_to_json(inspections) + "\n")
     return status(errors)
+
+
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _answer(reference: str, result: Image | TrustError) -> dict[str, Any]:

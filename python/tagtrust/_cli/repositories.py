@@ -207,7 +207,7 @@ def _publish(client: Client, options: argparse.Namespace) -> int:
     if options.proposals is not None:
         if options.dry_run:
             raise UsageError("look at a proposal with `tagtrust cosign`")
-        return report(client.publish_parts([read(file) for file in options.proposals]), options)
+        return report(client.publish_proposals([read(file) for file in options.proposals]), options)
     if not (options.json or options.dry_run):
         tell(f"Pushing changes to {options.repository}")
     publication = client.publish(options.repository, **mode_of(options))

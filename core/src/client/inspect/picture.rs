@@ -77,20 +77,28 @@ impl Inspection {
         out + "</svg>\n"
     }
 
-    /// The first role below another stands beside it, the next below all before.
+    /// The first role below another stands beside it, and no way crosses one.
     fn cards(&self) -> Vec<Card<'_>> {
         let first = self.first_to_expire();
         let mut cards: Vec<Card<'_>> = Vec::new();
-        let mut bottom = HEADING;
-        for role in &self.roles {
-            let y = match cards.last() {
-                Some(above) if above.role.depth() < role.depth() => above.y,
-                Some(_) => bottom + BETWEEN,
-                None => HEADING,
+        // Where there is room in each column.
+        let mut free: Vec<usize> = Vec::new();
+        let below = self.roles.iter().skip(1).map(Some).chain([None]);
+        for (role, next) in self.roles.iter().zip(below) {
+            let depth = role.depth();
+            free.resize(free.len().max(depth + 2), HEADING);
+            let beside = cards.last().filter(|above| above.role.depth() < depth).map(|above| above.y);
+            let columns = match next.is_some_and(|next| next.depth() > depth) {
+                true => free.len(),
+                false => 1,
             };
-            let x = MARGIN + role.depth() * (CARD + ACROSS);
+            let room = free.iter().skip(depth).take(columns).copied().max();
+            let y = room.max(beside).unwrap_or(HEADING);
+            let x = MARGIN + depth * (CARD + ACROSS);
             let card = Card { role, x, y, lines: lines(role, first == Some(role)) };
-            bottom = bottom.max(card.bottom());
+            if let Some(free) = free.get_mut(depth) {
+                *free = card.bottom() + BETWEEN;
+            }
             cards.push(card);
         }
         cards

@@ -1,0 +1,188 @@
+//! `tagtrust.TrustedSet`.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::SystemTime;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyString;
+
+use crate::answers::Image;
+use crate::clock::Clock;
+use crate::errors::raised;
+use crate::logging::log_to_python;
+use crate::settings::{Pinning, Policy};
+
+/// The trust data of one repository, from files that the caller hands over: verification
+/// without a trust directory and without a request.
+///
+/// >>> import urllib.request
+/// >>> def fetch(role):
+/// ...     with urllib.request.urlopen(f"{server}/v2/{repository}/_trust/tuf/{role}.json") as answer:
+/// ...         return answer.read()
+/// >>> repository = "registry.example/team/app"
+/// >>> trusted = tagtrust.TrustedSet(repository, fetch("root"))
+/// >>> trusted.add_timestamp(fetch("timestamp"))
+/// >>> trusted.add_snapshot(fetch("snapshot"))
+/// >>> while trusted.next_role is not None:
+/// ...     trusted.add_role(fetch(trusted.next_role))
+/// >>> trusted.verify("1.2").pinned_reference
+/// 'registry.example/team/app@sha256:...'
+///
+/// What was seen before is the caller's to know. Of that, only `known_root` counts here:
+/// an older timestamp that has not expired is accepted, and with it everything that was
+/// current then. A `Client` remembers, and refuses it.
+///
+/// repository: `registry/repository`.
+/// root: the file of the root.
+/// known_root: the root that was trusted before, whose keys must have signed this one
+///     too; without it the pins alone decide. If versions lie between the two, they may
+///     have to be gone through one by one: each is the next one's known root.
+/// pinning: which roots may be trusted; default trust on first use.
+/// policy: which signatures count; default Docker's rule.
+/// clock: called without arguments for the time, as seconds since 1970 or an aware
+///     `datetime`; default the system's clock.
+///
+/// Raises a `TrustError` if the root is not trusted.
+#[pyclass(frozen, module = "tagtrust")]
+pub(crate) struct TrustedSet {
+    policy: tagtrust::Policy,
+    clock: Option<Clock>,
+    /// Not waited for by anybody who holds the interpreter.
+    core: RwLock<tagtrust::TrustedSet>,
+}
+
+#[pymethods]
+impl TrustedSet {
+    #[new]
+    #[pyo3(signature = (repository, root, *, known_root=None, pinning=None, policy=None, clock=None))]
+    fn new(
+        py: Python<'_>,
+        repository: &str,
+        root: PyBackedBytes,
+        known_root: Option<PyBackedBytes>,
+        pinning: Option<Pinning>,
+        policy: Option<Policy>,
+        clock: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        log_to_python(py)?;
+        let clock = clock.map(Clock::new);
+        let now = now(py, clock.as_ref())?;
+        let open = || {
+            let policy = policy.map_or_else(|| Ok(tagtrust::Policy::docker()), Policy::into_core)?;
+            policy.check()?;
+            let pinning =
+                pinning.map_or_else(|| Ok(tagtrust::Pinning::trust_on_first_use()), Pinning::into_core)?;
+            let known_root = known_root.map(|file| file.to_vec().into());
+            let mut core = tagtrust::TrustedSet::open(repository, known_root, root.to_vec(), &pinning, now)?;
+            core.skip_unlisted();
+            Ok((policy, core))
+        };
+        let (policy, core) = py.detach(open).map_err(|error| raised(py, &error))?;
+        Ok(Self { policy, clock, core: RwLock::new(core) })
+    }
+
+    /// Adds the timestamp, which comes first.
+    ///
+    /// >>> trusted.next_role
+    /// 'timestamp'
+    /// >>> trusted.add_timestamp(files["timestamp"])
+    ///
+    /// Raises a `TrustError` if it is refused; the set stays as it was.
+    fn add_timestamp(&self, py: Python<'_>, file: PyBackedBytes) -> PyResult<()> {
+        self.add(py, file, |core, file, now| core.add_timestamp(file, None, now))
+    }
+
+    /// Adds the snapshot, which comes second.
+    ///
+    /// >>> trusted.add_timestamp(files["timestamp"])
+    /// >>> trusted.add_snapshot(files["snapshot"])
+    ///
+    /// Raises a `TrustError` if it is refused; the set stays as it was. If it names
+    /// another root, begin anew with that.
+    fn add_snapshot(&self, py: Python<'_>, file: PyBackedBytes) -> PyResult<()> {
+        self.add(py, file, |core, file, now| core.add_snapshot(file, None, now))
+    }
+
+    /// The role whose file comes next: `timestamp`, `snapshot`, `targets`, then delegations
+    /// such as `targets/releases`. `None` if all files are there.
+    #[getter]
+    fn next_role(&self, py: Python<'_>) -> Option<String> {
+        let next = || {
+            let core = self.core.read().unwrap_or_else(PoisonError::into_inner);
+            core.next_role().map(str::to_owned)
+        };
+        py.detach(next)
+    }
+
+    /// Adds the file of the role that `next_role` names. A delegation that has expired or is
+    /// short of signatures is no error: it does not count.
+    ///
+    /// >>> trusted.add_timestamp(files["timestamp"])
+    /// >>> trusted.add_snapshot(files["snapshot"])
+    /// >>> trusted.next_role
+    /// 'targets'
+    /// >>> trusted.add_role(files["targets"])
+    /// >>> trusted.next_role
+    /// 'targets/alice'
+    ///
+    /// Raises a `TrustError` if it is refused; the set stays as it was.
+    fn add_role(&self, py: Python<'_>, file: PyBackedBytes) -> PyResult<()> {
+        self.add(py, file, |core, file, now| core.add_role(file, None, now))
+    }
+
+    /// The digest that the publisher signed for a tag, or for a whole reference to an image
+    /// in this repository. What has none of `/`, `:` and `@` is a tag.
+    ///
+    /// >>> trusted.verify("1.2")
+    /// Traceback (most recent call last):
+    /// tagtrust.InvalidInput: ...timestamp is missing...
+    ///
+    /// Raises a `TrustError` if the image is not to be used, also if files are missing or
+    /// one has expired since it was added. The image is not `fresh`: nobody was asked.
+    fn verify(&self, py: Python<'_>, tag: &str) -> PyResult<Image> {
+        let now = now(py, self.clock.as_ref())?;
+        let verified = py.detach(|| {
+            let core = self.core.read().unwrap_or_else(PoisonError::into_inner);
+            core.verify(tag, &self.policy, now)
+        });
+        verified.map(Image::from).map_err(|error| raised(py, &error))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.clock.as_ref().map(Clock::callback))
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let (py, set) = (slf.py(), slf.get());
+        let gun = py.detach(|| {
+            let core = set.core.read().unwrap_or_else(PoisonError::into_inner);
+            core.gun().to_owned()
+        });
+        let repository = PyString::new(py, &gun).repr()?;
+        Ok(format!("TrustedSet(repository={repository}, next_role={})", slf.getattr("next_role")?.repr()?))
+    }
+}
+
+impl TrustedSet {
+    fn add(
+        &self,
+        py: Python<'_>,
+        file: PyBackedBytes,
+        add: impl FnOnce(&mut tagtrust::TrustedSet, Vec<u8>, SystemTime) -> tagtrust::Result<()> + Send,
+    ) -> PyResult<()> {
+        let now = now(py, self.clock.as_ref())?;
+        let added = py.detach(|| {
+            let mut core = self.core.write().unwrap_or_else(PoisonError::into_inner);
+            add(&mut core, file.to_vec(), now)?;
+            core.skip_unlisted();
+            Ok(())
+        });
+        added.map_err(|error| raised(py, &error))
+    }
+}
+
+fn now(py: Python<'_>, clock: Option<&Clock>) -> PyResult<SystemTime> {
+    clock.map_or_else(|| Ok(SystemTime::now()), |clock| clock.ask(py))
+}
