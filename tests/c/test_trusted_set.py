@@ -2,17 +2,15 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
-from interop.verifiers import BUILD, ROOT
+from c.programs import SOURCES, VALGRIND, build
+from interop.verifiers import ROOT
 from lab import repositories, run
 from lab.need import need
 
 VECTOR = ROOT / "tests/vectors/repositories/docker-signed.json"
-VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
-            f"--suppressions={ROOT}/tests/c/valgrind.supp"]  # fmt: skip
 
 
 @pytest.fixture
@@ -31,24 +29,15 @@ def arguments(tmp_path):
     return repository["gun"], tag, image["digest"], repository["now"], tmp_path / "files"
 
 
-def build(source: Path, directory: Path) -> Path:
-    need((BUILD / "libtagtrust.so").exists(), "the C library")
-    need(bool(shutil.which("gcc")), "gcc")
-    program = directory / source.stem
-    run("gcc", "-std=c99", "-pedantic", "-g", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "include", source,
-        "-o", program, "-L", BUILD, "-ltagtrust", f"-Wl,-rpath,{BUILD}", "-lpthread")  # fmt: skip
-    return program
-
-
 def test_the_contract_holds_without_a_leak_or_a_stray_access(arguments, tmp_path):
-    program = build(ROOT / "tests/c/trusted_set.c", tmp_path)
+    program = build(SOURCES / "trusted_set.c", tmp_path / "trusted_set")
     run(program, *arguments)
     need(bool(shutil.which("valgrind")), "valgrind")
     run(*VALGRIND, program, *arguments)
 
 
 def test_the_example_reads_what_notary_keeps_and_refuses_what_was_changed(server, tmp_path):
-    program = build(ROOT / "ffi/examples/trusted_set.c", tmp_path)
+    program = build(ROOT / "ffi/examples/trusted_set.c", tmp_path / "example")
     repository = repositories.notary_delegated(server, tmp_path / "trust")
     repository.admin.list(repository.gun)
     files = tmp_path / "trust/tuf" / repository.gun / "metadata"
