@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -19,10 +21,29 @@ from lab.process import free_port
 APP, SIGNED = "registry.example/team/app", "registry.example/team/signed"
 PASSPHRASES = {f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE": PASSPHRASE for kind in ("ROOT", "REPOSITORY")}
 
-# Sections whose commands have a test of their own, because they build releases or are the tests.
+# Sections that are no part of a page's story, because they build releases or are the tests, and what runs them.
 ELSEWHERE = {
     ("README.md", "Two commands"): ".ci/run",
     ("README.md", "Install the C library"): "tests/install/test_install.py",
+}
+
+# The other pages' blocks, by how they begin, and the tests that use them.
+OTHER_PAGES = {
+    "ffi/containerd/README.md": {
+        "# The root key of these": "test_the_configuration_of_the_readme_can_be_used",
+        "mkdir -p /opt/containerd": "test_containerd_pulls_what_was_signed",
+        "version = 3": "test_the_settings_of_the_readme_are_containerds_own",
+        "ctr images pull": "test_containerd_pulls_what_was_signed",
+        "image verifier bindir blocked": "test_containerd_pulls_nothing_else",
+    },
+    "python/examples/admission/README.md": {
+        "Error from server (Forbidden)": "test_one_unsigned_image_refuses_the_object_with_its_name",
+        "python3 admission.py": "test_every_image_of_every_kind_is_pinned_and_nothing_else_changes",
+    },
+    "python/README.md": {
+        ">>> ": "test_examples_in_the_readme",
+        "tagtrust verify": "test_the_readme",
+    },
 }
 
 # What `make install` and `go get` would have done.
@@ -157,3 +178,38 @@ def test_the_page_for_runtimes(reader, trusting, signed, tmp_path):
 
 def test_the_page_for_tools(reader, trusting, signed):
     reader("docs/tooling.md", trusting[1])
+
+
+def test_every_other_block_of_the_site_has_a_test():
+    site = runpy.run_path(str(ROOT / "docs/conf.py"))["include_patterns"]
+    sources = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    told = set(re.findall(r'reader\("([^"]+)"', sources[Path(__file__)]))
+    assert told | OTHER_PAGES.keys() <= {*site, "README.md"}
+    for page in set(site) - told:
+        tests = OTHER_PAGES.get(page, {})
+        for block in blocks(page, (ROOT / page).read_text()):
+            names = [name for start, name in tests.items() if block.text.startswith(start)]
+            assert names, f"nothing runs {block}"
+            assert any(f"def {name}(" in source for source in sources.values() for name in names), names
+
+
+def test_what_is_no_part_of_a_story_is_run_elsewhere():
+    for (page, section), where in ELSEWHERE.items():
+        assert f"## {section}\n" in (ROOT / page).read_text()
+        assert (section if where.endswith(".py") else "make test") in (ROOT / where).read_text()
+
+
+def test_every_test_that_a_page_names_exists():
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = {page: re.findall(r"`(test_\w+)`", page.read_text()) for page in (ROOT / "docs").glob("*.md")}
+    assert sum(map(len, named.values())) > 50
+    for page, names in named.items():
+        missing = [name for name in names if f"def {name}(" not in sources]
+        assert not missing, page
+
+
+def test_every_row_on_compatibility_names_a_test():
+    page = (ROOT / "docs/compatibility.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| what ")]
+    assert len(rows) > 20
+    assert not [row for row in rows if "`test_" not in row.rsplit("|", 2)[1]]

@@ -67,5 +67,5 @@ def test_a_proposal_does_not_last_longer_than_its_signers_want(tagtrust, one, co
     long = connect(one.trust_dir, expiry={"targets": 9000 * DAY})
     proposal = long.edit(one.gun).witness("targets").sign_partial()
     with pytest.raises(tagtrust.InvalidInput, match="would last until"):
-        one.client.publish_parts([proposal])
-    assert long.publish_parts([proposal]).published
+        one.client.publish_proposals([proposal])
+    assert long.publish_proposals([proposal]).published

@@ -53,12 +53,12 @@ def test_two_together_can(how, parties, stranger, publisher):
     if how == "apart":
         parts.append(part)
     nobody = publisher()
-    nobody.client.publish_parts(parts)
+    nobody.client.publish_proposals(parts)
     assert stranger().list(admin.gun, [RELEASES])["v1"] == (*IMAGE, RELEASES)
     assert nobody.docker.pull(admin.reference("v1")).endswith(IMAGE[0])
     # And on top of it.
     part = bob.client.sign_partial(admin.reference("v2"), *IMAGE)
-    nobody.client.publish_parts([parties[1][2].client.cosign(part)])
+    nobody.client.publish_proposals([parties[1][2].client.cosign(part)])
     assert stranger().list(admin.gun, [RELEASES]).keys() == {"v1", "v2"}
 
 
@@ -67,7 +67,7 @@ def test_too_few_parts_are_not_published(parties, tagtrust):
     part = alice.client.sign_partial(admin.reference("v1"), *IMAGE)
     for parts in ([part], [part, part], []):
         with unchanged(alice), pytest.raises(tagtrust.TrustError):
-            alice.client.publish_parts(parts)
+            alice.client.publish_proposals(parts)
     # Whoever signed already does not count twice.
     with pytest.raises(tagtrust.KeyNotFound):
         alice.client.cosign(part)
@@ -78,16 +78,16 @@ def test_parts_of_different_contents_do_not_add_up(parties, tagtrust):
     first = alice.client.sign_partial(admin.reference("v1"), *IMAGE)
     second = bob.client.sign_partial(admin.reference("v1"), *make_image("another"))
     with unchanged(alice), pytest.raises(tagtrust.TrustError):
-        alice.client.publish_parts([first, second])
+        alice.client.publish_proposals([first, second])
 
 
 def test_a_part_made_before_somebody_else_published_is_refused(parties, tagtrust, stranger):
     admin, (alice, bob, carol), _ = parties
     old = bob.client.cosign(alice.client.sign_partial(admin.reference("v1"), *IMAGE))
     new = carol.client.cosign(bob.client.sign_partial(admin.reference("v2"), *IMAGE))
-    alice.client.publish_parts([new])
+    alice.client.publish_proposals([new])
     with unchanged(alice), pytest.raises(tagtrust.TrustError):
-        alice.client.publish_parts([old])
+        alice.client.publish_proposals([old])
     assert stranger().list(admin.gun, [RELEASES]).keys() == {"v2"}
 
 
@@ -101,16 +101,16 @@ def test_a_changed_part_is_refused(at, parties, publisher, tagtrust, server):
         changed = bytearray(part)
         changed[int(len(part) * at)] ^= bit
         with pytest.raises(tagtrust.TrustError):
-            nobody.client.publish_parts([bytes(changed)])
+            nobody.client.publish_proposals([bytes(changed)])
     assert versions(server, admin.gun) == before
-    nobody.client.publish_parts([part])
+    nobody.client.publish_proposals([part])
 
 
 def test_what_is_no_part_is_refused(parties, tagtrust):
     admin, (alice, bob, _), _ = parties
     part = bob.client.cosign(alice.client.sign_partial(admin.reference("v1"), *IMAGE))
     for garbage in (b"", b"{}", b"null", b"\xff" * 100, b"[" * 100000, part[:-20], part + part):
-        for use in (alice.client.cosign, lambda part: alice.client.publish_parts([part])):
+        for use in (alice.client.cosign, lambda part: alice.client.publish_proposals([part])):
             with unchanged(alice), pytest.raises(tagtrust.TrustError):
                 use(garbage)
 
