@@ -89,11 +89,12 @@
  * calls with a trusted set, and that of tagtrust_set_log during any call, until
  * it is replaced. What they get they may use until they return, and not change.
  * They may block: the call waits for as long, and so may others for the same
- * repository. Functions that take a client, an edit or a trusted set, and
- * tagtrust_set_log, answer TAGTRUST_INVALID_ARGUMENT there and do nothing; only
- * freeing is allowed, and an object in use ends after its call. They must not
- * have another thread call these and wait for it. They must return: an exception
- * out of them ends the process, a longjmp may do worse.
+ * repository. Functions that take a client, an edit, a trusted set or a server,
+ * tagtrust_server_start and tagtrust_set_log answer TAGTRUST_INVALID_ARGUMENT
+ * there and do nothing; reading strings and freeing is allowed, and an object in
+ * use ends after its call. They must not have another thread call these and wait
+ * for it. They must return: an exception out of them ends the process, a longjmp
+ * may do worse.
  *
  * Secrets. Passphrases and private keys are wiped from memory when they are no
  * longer needed, and stand in no error, log or text but the one of
@@ -990,12 +991,13 @@ tagtrust_status tagtrust_server_reload(const tagtrust_server *server,
 
 #if defined(TAGTRUST_SERVER)
 /// Lets requests that have begun end, for a few seconds at most, and stops. Does
-/// nothing if it was stopped already, or is none.
+/// nothing if it was stopped already, is none, or in a callback.
 void tagtrust_server_stop(const tagtrust_server *server);
 #endif
 
 #if defined(TAGTRUST_SERVER)
-/// Stops a server if it is running, and frees it.
+/// Stops a server if it is running, and frees it. A callback in one of its own
+/// threads does not wait for its end.
 void tagtrust_server_free(tagtrust_server *server);
 #endif
 

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
 
-use crate::boundary::{attempt, create, free, given, lock, read_text, text};
+use crate::boundary::{attempt, create, free, given, lock, not_in_callback, read_text, text};
 use crate::error::{Error, Result};
 use crate::server_config::ServerConfig;
 use crate::status::Status;
@@ -50,7 +50,10 @@ pub extern "C" fn tagtrust_server_start(
     server: Option<&mut MaybeUninit<*mut Server>>,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(server, error, || Server::start(&*given(config, "config")?))
+    create(server, error, || {
+        not_in_callback()?;
+        Server::start(&*given(config, "config")?)
+    })
 }
 
 /// Where it answers, such as "http://127.0.0.1:34567": for
@@ -74,21 +77,26 @@ pub extern "C" fn tagtrust_server_reload(
     server: *const Server,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    attempt(error, || given(server, "server")?.reload())
+    attempt(error, || {
+        not_in_callback()?;
+        given(server, "server")?.reload()
+    })
 }
 
 /// Lets requests that have begun end, for a few seconds at most, and stops. Does
-/// nothing if it was stopped already, or is none.
+/// nothing if it was stopped already, is none, or in a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_stop(server: *const Server) {
     // A panic at the end of a server: there is nobody to tell.
     attempt(None, || {
+        not_in_callback()?;
         given(server, "server")?.stop();
         Ok(())
     });
 }
 
-/// Stops a server if it is running, and frees it.
+/// Stops a server if it is running, and frees it. A callback in one of its own
+/// threads does not wait for its end.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_free(server: *mut Server) {
     free(server);

@@ -3,12 +3,14 @@
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use tagtrust_core::Policy;
 
-use crate::boundary::{ByteArray, Output, Text, attempt, create, free, given, not_in_callback, read, text};
+use crate::boundary::{
+    ByteArray, Output, Text, attempt, create, free, given, lock, not_in_callback, read, text,
+};
 use crate::callback::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -25,40 +27,29 @@ use crate::status::Status;
 pub struct TrustedSet {
     policy: Policy,
     clock: Option<Arc<Clock>>,
-    state: RwLock<State>,
-}
-
-struct State {
-    set: tagtrust_core::TrustedSet,
+    core: RwLock<tagtrust_core::TrustedSet>,
     /// The roles that came next so far, the current one last: each name was
-    /// handed out for as long as the object lives.
-    next: Vec<CString>,
+    /// handed out for as long as the object lives. Apart from the rest, because
+    /// what is logged while a file is added can lead here.
+    next: Mutex<Vec<Option<CString>>>,
 }
 
 impl TrustedSet {
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, tagtrust_core::TrustedSet> {
+        self.core.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, tagtrust_core::TrustedSet> {
+        self.core.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn proceed(&self, core: &mut tagtrust_core::TrustedSet) {
+        core.skip_unlisted();
+        lock(&self.next).push(core.next_role().map(text));
     }
 
     fn now(&self) -> SystemTime {
         time(self.clock.as_deref())
-    }
-}
-
-impl State {
-    fn new(set: tagtrust_core::TrustedSet) -> Self {
-        let mut state = Self { set, next: Vec::new() };
-        state.proceed();
-        state
-    }
-
-    fn proceed(&mut self) {
-        self.set.skip_unlisted();
-        self.next.extend(self.set.next_role().map(text));
     }
 }
 
@@ -91,14 +82,16 @@ pub extern "C" fn tagtrust_trusted_set_new(
         let repository = repository.read("repository")?;
         let known_root = known_root.read_optional(known_root_length, "known_root")?;
         let root = root.read(root_length, "root")?;
-        let set = tagtrust_core::TrustedSet::open(
+        let core = tagtrust_core::TrustedSet::open(
             repository,
             known_root.map(|file| file.to_vec().into()),
             root.to_vec(),
             &terms.pinning,
             time(terms.clock.as_deref()),
         )?;
-        Ok(TrustedSet { policy: terms.policy, clock: terms.clock, state: RwLock::new(State::new(set)) })
+        let next = vec![core.next_role().map(text)];
+        let (core, next) = (RwLock::new(core), Mutex::new(next));
+        Ok(TrustedSet { policy: terms.policy, clock: terms.clock, core, next })
     })
 }
 
@@ -116,9 +109,9 @@ fn add(
         let set = given(set, "set")?;
         let file = file.read(length, "file")?.to_vec();
         let now = set.now();
-        let mut state = set.write();
-        add(&mut state.set, file, now)?;
-        state.proceed();
+        let mut core = set.write();
+        add(&mut core, file, now)?;
+        set.proceed(&mut core);
         Ok(())
     })
 }
@@ -151,9 +144,8 @@ pub extern "C" fn tagtrust_trusted_set_add_snapshot(
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_trusted_set_next_role(set: *const TrustedSet) -> *const c_char {
     read(set, ptr::null(), |set| {
-        let state = set.read();
-        let next = state.set.next_role().and(state.next.last());
-        next.map_or(ptr::null(), |name| name.as_ptr())
+        let next = lock(&set.next);
+        next.last().and_then(Option::as_ref).map_or(ptr::null(), |name| name.as_ptr())
     })
 }
 
@@ -188,7 +180,7 @@ pub extern "C" fn tagtrust_trusted_set_verify(
         let set = given(set, "set")?;
         let reference = reference_or_tag.read("reference_or_tag")?;
         let now = set.now();
-        Image::new(set.read().set.verify(reference, &set.policy, now)?)
+        Image::new(set.read().verify(reference, &set.policy, now)?)
     })
 }
 

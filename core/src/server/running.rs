@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Id, Runtime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -36,6 +36,7 @@ pub struct Server {
     tls: Tls,
     connections: Arc<Connections>,
     stop: watch::Sender<bool>,
+    runtime: Id,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -44,6 +45,7 @@ struct Started {
     address: SocketAddr,
     certificate: Option<String>,
     connections: Arc<Connections>,
+    runtime: Id,
 }
 
 impl Server {
@@ -76,6 +78,7 @@ impl Server {
             tls,
             connections: started.connections,
             stop,
+            runtime: started.runtime,
             thread: Some(thread),
         })
     }
@@ -114,14 +117,18 @@ impl Server {
     }
 
     /// Stops: no new connections, requests under way are finished within eight
-    /// seconds. Returns when all is over. Dropping does the same.
+    /// seconds. Returns when all is over, or at once in a thread of its own, as
+    /// in a logger. Dropping does the same.
     pub fn stop(self) {}
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        // Its own threads cannot wait for their end.
+        let is_inside = Handle::try_current().is_ok_and(|current| current.id() == self.runtime);
         if let Some(thread) = self.thread.take()
+            && !is_inside
             && thread.join().is_err()
         {
             log::error!("the server at {} did not end well", self.url);
@@ -183,7 +190,7 @@ async fn start(config: &ServerConfig) -> Result<(Started, tokio::net::TcpListene
         None => (None, None),
     };
     let connections = Arc::new(Connections::new(Arc::new(app), tls, &config.limits));
-    Ok((Started { address, certificate, connections }, listener))
+    Ok((Started { address, certificate, connections, runtime: Handle::current().id() }, listener))
 }
 
 fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener> {
