@@ -28,6 +28,8 @@ debian_packages() {
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     command -v notary >/dev/null && command -v notary-server >/dev/null || missing+=(notary)
     command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
+    command -v cmake >/dev/null || missing+=(cmake)
+    command -v groff >/dev/null || missing+=(groff-base)
     command -v skopeo >/dev/null || missing+=(skopeo)
     command -v openssl >/dev/null || missing+=(openssl)
     command -v curl >/dev/null || missing+=(curl)
