@@ -5,6 +5,12 @@
  * WORK_DIR is empty, and afterwards holds trust.db, the database of a server that
  * was stopped, with one signed tag.
  */
+#define _POSIX_C_SOURCE 200809L
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "check.h"
 
 static const char *const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -240,9 +246,66 @@ static void several_run_at_once_and_threads_share_them(void) {
     tagtrust_server_free(other);
 }
 
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    tagtrust_server *server;
+    bool is_done;
+} logged = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, false};
+
+/* In a thread of the server's, where its end cannot be waited for. */
+static void log_that_frees(void *data, int level, const char *target, const char *message) {
+    tagtrust_server *other = GARBAGE(tagtrust_server);
+    tagtrust_server_config *config;
+    if (level != 4 || strstr(message, "no TLS handshake") == NULL)
+        return;
+    CHECK(data == &logged && target != NULL);
+    tagtrust_server_stop(logged.server);
+    REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_server_reload, logged.server);
+    config = tagtrust_server_config_new();
+    CHECK(tagtrust_server_start(config, &other, NULL) == TAGTRUST_INVALID_ARGUMENT && other == NULL);
+    tagtrust_server_config_free(config);
+    tagtrust_server_free(logged.server);
+    CHECK(pthread_mutex_lock(&logged.mutex) == 0);
+    logged.is_done = true;
+    CHECK(pthread_cond_broadcast(&logged.changed) == 0);
+    CHECK(pthread_mutex_unlock(&logged.mutex) == 0);
+}
+
+static int connect_to(const tagtrust_server *server) {
+    struct sockaddr_in address;
+    int connection = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)atoi(strrchr(tagtrust_server_url(server), ':') + 1));
+    CHECK(connection >= 0 && connect(connection, (struct sockaddr *)&address, sizeof address) == 0);
+    return connection;
+}
+
+static void a_log_callback_can_free_the_server_that_speaks(void) {
+    static const char no_handshake[] = "GET / HTTP/1.1\r\n\r\n";
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    int connection;
+    CHECK(tagtrust_server_config_set_tls_self_signed(config) == TAGTRUST_OK);
+    logged.server = start(config);
+    tagtrust_server_config_free(config);
+    CHECK(tagtrust_set_log(log_that_frees, &logged, 4, NULL) == TAGTRUST_OK);
+    connection = connect_to(logged.server);
+    CHECK(write(connection, no_handshake, sizeof no_handshake - 1) > 0);
+    CHECK(pthread_mutex_lock(&logged.mutex) == 0);
+    while (!logged.is_done)
+        CHECK(pthread_cond_wait(&logged.changed, &logged.mutex) == 0);
+    CHECK(pthread_mutex_unlock(&logged.mutex) == 0);
+    CHECK(tagtrust_set_log(NULL, NULL, 0, NULL) == TAGTRUST_OK);
+    CHECK(tagtrust_server_url(logged.server) == NULL);
+    close(connection);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     work_dir = argv[1];
+    a_log_callback_can_free_the_server_that_speaks();
     wrong_arguments_are_answered();
     what_cannot_be_used_is_said_when_it_starts();
     a_database_outlives_its_server();

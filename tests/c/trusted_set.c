@@ -168,6 +168,34 @@ static void the_configuration_counts(void) {
     tagtrust_config_free(config);
 }
 
+static int messages;
+
+static void log_that_looks(void *set, int level, const char *target, const char *message) {
+    CHECK(level == 2 && target != NULL && strstr(message, "targets/alice") != NULL);
+    CHECK(is_text(tagtrust_trusted_set_next_role((const tagtrust_trusted_set *)set), "targets/alice"));
+    REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_add_role, (tagtrust_trusted_set *)set, contents[0], 1);
+    FAILS(tagtrust_image, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_verify, (tagtrust_trusted_set *)set, tag);
+    messages++;
+}
+
+/* What is said about a file that does not count is said while it is added. */
+static void a_log_callback_can_look_at_the_set(void) {
+    int64_t time = now;
+    tagtrust_config *config = make_config(&time);
+    tagtrust_trusted_set *set = open_set(config);
+    const char *role;
+    tagtrust_config_free(config);
+    CHECK(tagtrust_set_log(log_that_looks, set, 2, NULL) == TAGTRUST_OK);
+    while ((role = tagtrust_trusted_set_next_role(set)) != NULL) {
+        file next = load(0, role);
+        /* Only that delegation has expired. */
+        time = is_text(role, "targets/alice") ? now + INT64_C(20) * 365 * 86400 : now;
+        CHECK(tagtrust_trusted_set_add_role(set, next.bytes, next.length, NULL) == TAGTRUST_OK);
+    }
+    CHECK(tagtrust_set_log(NULL, NULL, 0, NULL) == TAGTRUST_OK && messages == 1);
+    tagtrust_trusted_set_free(set);
+}
+
 static void wrong_arguments(void) {
     tagtrust_trusted_set *set = open_set(NULL);
     tagtrust_config *freed = tagtrust_config_new();
@@ -207,6 +235,7 @@ int main(int argc, char **argv) {
     wrong_files();
     roots();
     the_configuration_counts();
+    a_log_callback_can_look_at_the_set();
     wrong_arguments();
     return 0;
 }
