@@ -12,9 +12,9 @@ thread_local! {
     static CALLS: RefCell<Vec<Arc<Call>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// One call of a client, in as many threads as work for it.
+/// One call of a client or trusted set, in as many threads as work for it.
 pub(crate) struct Call {
-    /// Tells clients apart.
+    /// Tells them apart.
     client: usize,
     failure: Failure,
 }
@@ -28,7 +28,7 @@ impl Call {
     /// must not use it: it would wait for itself.
     pub(crate) fn begin(client: usize) -> PyResult<Arc<Self>> {
         if CALLS.with_borrow(|calls| calls.iter().any(|call| call.client == client)) {
-            return Err(PyRuntimeError::new_err("a callback must not use the client that calls it"));
+            return Err(PyRuntimeError::new_err("a callback must not use what calls it"));
         }
         Ok(Arc::new(Self { client, failure: Failure::default() }))
     }

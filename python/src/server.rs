@@ -271,7 +271,9 @@ impl Slot {
     }
 
     fn stop(&self) {
-        *self.lock() = None;
+        // What it logs in the end can lead here again, so nobody holds the lock then.
+        let running = self.lock().take();
+        drop(running);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {

@@ -1,6 +1,6 @@
 //! `tagtrust.TrustedSet`.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -9,6 +9,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyString;
 
 use crate::answers::Image;
+use crate::call::Call;
 use crate::clock::Clock;
 use crate::errors::raised;
 use crate::logging::log_to_python;
@@ -51,6 +52,10 @@ pub(crate) struct TrustedSet {
     clock: Option<Clock>,
     /// Not waited for by anybody who holds the interpreter.
     core: RwLock<tagtrust::TrustedSet>,
+    gun: String,
+    /// What comes next. Apart from the rest, because what is logged while a file
+    /// is added can lead here.
+    next: Mutex<Option<String>>,
 }
 
 #[pymethods]
@@ -80,7 +85,8 @@ impl TrustedSet {
             Ok((policy, core))
         };
         let (policy, core) = py.detach(open).map_err(|error| raised(py, &error))?;
-        Ok(Self { policy, clock, core: RwLock::new(core) })
+        let (gun, next) = (core.gun().to_owned(), core.next_role().map(str::to_owned));
+        Ok(Self { policy, clock, core: RwLock::new(core), gun, next: Mutex::new(next) })
     }
 
     /// Adds the timestamp, which comes first.
@@ -108,12 +114,8 @@ impl TrustedSet {
     /// The role whose file comes next: `timestamp`, `snapshot`, `targets`, then delegations
     /// such as `targets/releases`. `None` if all files are there.
     #[getter]
-    fn next_role(&self, py: Python<'_>) -> Option<String> {
-        let next = || {
-            let core = self.core.read().unwrap_or_else(PoisonError::into_inner);
-            core.next_role().map(str::to_owned)
-        };
-        py.detach(next)
+    fn next_role(&self) -> Option<String> {
+        self.next().clone()
     }
 
     /// Adds the file of the role that `next_role` names. A delegation that has expired or is
@@ -143,25 +145,21 @@ impl TrustedSet {
     /// one has expired since it was added. The image is not `fresh`: nobody was asked.
     fn verify(&self, py: Python<'_>, tag: &str) -> PyResult<Image> {
         let now = now(py, self.clock.as_ref())?;
-        let verified = py.detach(|| {
+        let verified = self.detached(py, || {
             let core = self.core.read().unwrap_or_else(PoisonError::into_inner);
             core.verify(tag, &self.policy, now)
         });
-        verified.map(Image::from).map_err(|error| raised(py, &error))
+        verified.map(Image::from)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.clock.as_ref().map(Clock::callback))
     }
 
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        let (py, set) = (slf.py(), slf.get());
-        let gun = py.detach(|| {
-            let core = set.core.read().unwrap_or_else(PoisonError::into_inner);
-            core.gun().to_owned()
-        });
-        let repository = PyString::new(py, &gun).repr()?;
-        Ok(format!("TrustedSet(repository={repository}, next_role={})", slf.getattr("next_role")?.repr()?))
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let repository = PyString::new(py, &self.gun).repr()?;
+        let next = self.next_role().into_pyobject(py)?.repr()?;
+        Ok(format!("TrustedSet(repository={repository}, next_role={next})"))
     }
 }
 
@@ -173,13 +171,28 @@ impl TrustedSet {
         add: impl FnOnce(&mut tagtrust::TrustedSet, Vec<u8>, SystemTime) -> tagtrust::Result<()> + Send,
     ) -> PyResult<()> {
         let now = now(py, self.clock.as_ref())?;
-        let added = py.detach(|| {
+        self.detached(py, || {
             let mut core = self.core.write().unwrap_or_else(PoisonError::into_inner);
             add(&mut core, file.to_vec(), now)?;
             core.skip_unlisted();
+            *self.next() = core.next_role().map(str::to_owned);
             Ok(())
-        });
-        added.map_err(|error| raised(py, &error))
+        })
+    }
+
+    /// Lets others use the interpreter meanwhile, but not this set from a log handler:
+    /// it would wait for itself.
+    fn detached<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce() -> tagtrust::Result<T> + Send,
+    ) -> PyResult<T> {
+        let call = Call::begin(&raw const self.core as usize)?;
+        py.detach(|| call.run(work)).map_err(|error| raised(py, &error))
+    }
+
+    fn next(&self) -> MutexGuard<'_, Option<String>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

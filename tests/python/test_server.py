@@ -3,6 +3,7 @@
 import datetime
 import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -133,6 +134,38 @@ class TestRunning:
             sign(server)
         lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "tagtrust.access"]
         assert any(line["method"] == "POST" and line["status"] == 200 for line in lines), lines
+
+    @pytest.mark.parametrize("at_once", [False, True], ids=["alone", "while-it-is-stopped"])
+    def test_a_log_handler_in_its_own_thread_can_stop_it(self, tagtrust, at_once):
+        server = tagtrust.Server(tls="self-signed").start()
+        address, speaks, stopped = server.address, threading.Event(), threading.Event()
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                speaks.set()
+                if at_once:
+                    time.sleep(0.5)
+                server.stop()
+                stopped.set()
+
+        logger, handler = logging.getLogger("tagtrust"), Handler()
+        level = logger.level
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+        try:
+            with socket.create_connection(address.rsplit(":", 1)) as connection:
+                connection.sendall(b"this is no TLS handshake")
+                assert speaks.wait(10)
+                if at_once:
+                    server.stop()
+                assert stopped.wait(10)
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        # In its own thread nobody can wait for its end.
+        end = time.monotonic() + 10
+        while listens(address):
+            assert time.monotonic() < end
 
     def test_threads_share_it(self, tagtrust):
         with tagtrust.Server() as server:

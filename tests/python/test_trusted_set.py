@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import pickle
 import time
 
@@ -140,6 +141,30 @@ def test_the_clock_decides_what_has_expired(load, tagtrust, repository):
         tagtrust.TrustedSet(GUN, repository.last["root"], clock=broken)
     with pytest.raises(TypeError):
         tagtrust.TrustedSet(GUN, repository.last["root"], clock=lambda: None)
+
+
+def test_a_log_handler_can_look_at_the_set_that_speaks_and_not_use_it(tagtrust, repository):
+    now = [time.time()]
+    trusted = tagtrust.TrustedSet(GUN, repository.last["root"], clock=lambda: now[0])
+    seen = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            seen.append((trusted.next_role, repr(trusted)))
+            for use in (lambda: trusted.verify("2.0"), lambda: trusted.add_role(b"")):
+                with pytest.raises(RuntimeError, match="what calls it"):
+                    use()
+
+    handler = Handler()
+    logging.getLogger("tagtrust").addHandler(handler)
+    try:
+        while trusted.next_role is not None:
+            # Only that delegation has expired, and this is said while it is added.
+            now[0] = time.time() + (20 * 365 * 86400 if trusted.next_role == "targets/alice" else 0)
+            trusted.add_role(repository.last[trusted.next_role])
+    finally:
+        logging.getLogger("tagtrust").removeHandler(handler)
+    assert seen == [("targets/alice", f"TrustedSet(repository='{GUN}', next_role='targets/alice')")]
 
 
 def test_a_set_is_neither_pickled_nor_copied(load, repository):
