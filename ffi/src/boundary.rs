@@ -109,7 +109,7 @@ pub(crate) unsafe fn create_all<T: Object>(
 /// # Safety
 /// As for [`create_all`].
 unsafe fn places<'a, T>(array: *mut *mut T, count: usize) -> &'a mut [MaybeUninit<*mut T>] {
-    if array.is_null() || count > longest::<*mut T>() {
+    if array.is_null() || !may_be_array(array, count) {
         return &mut [];
     }
     // SAFETY: there are `count` places, as the caller promises, and
@@ -290,9 +290,9 @@ impl<'a> ByteArray<'a> {
     }
 }
 
-/// Nothing in memory is longer.
-const fn longest<T>() -> usize {
-    isize::MAX.unsigned_abs() / size_of::<T>()
+/// Whether memory could hold that, and a C compiler would put it there.
+fn may_be_array<T>(pointer: *const T, count: usize) -> bool {
+    pointer.is_aligned() && count <= isize::MAX.unsigned_abs() / size_of::<T>()
 }
 
 /// # Safety
@@ -304,8 +304,8 @@ unsafe fn elements<'a, T>(pointer: *const T, count: usize, name: &str) -> Result
     if pointer.is_null() {
         return Err(Error::argument(&format!("{name} is NULL")));
     }
-    if count > longest::<T>() {
-        return Err(Error::argument(&format!("{name} cannot have {count} elements")));
+    if !may_be_array(pointer, count) {
+        return Err(Error::argument(&format!("{name} is no array of {count} elements")));
     }
     // SAFETY: as the caller promises.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })

@@ -24,6 +24,15 @@ static tagtrust_status verify(const tagtrust_client *client, const char *referen
     return status;
 }
 
+/* As the header lists them. */
+static bool waits(const struct function *function) {
+    enum handle handle = function->handle;
+    if (strcmp(function->name, "tagtrust_server_start") == 0 || strcmp(function->name, "tagtrust_set_log") == 0)
+        return true;
+    return function->result == STATUS &&
+           (handle == A_CLIENT || handle == A_EDIT || handle == A_TRUSTED_SET || handle == A_SERVER);
+}
+
 /* Whatever may wait for the call that the callback belongs to says no; everything else works. */
 static void call_all(void) {
     for (size_t i = 0; i < FUNCTIONS; i++) {
@@ -33,8 +42,8 @@ static void call_all(void) {
         if (function->result == VOID)
             continue;
         answer = function->call(&given);
-        if (function->handle == A_CLIENT || function->handle == A_EDIT || function->handle == A_TRUSTED_SET)
-            CHECK(function->result != STATUS || answer.status == TAGTRUST_INVALID_ARGUMENT);
+        if (waits(function))
+            CHECK(answer.status == TAGTRUST_INVALID_ARGUMENT);
         CHECK(answer.status != TAGTRUST_INTERNAL);
     }
 }

@@ -111,21 +111,25 @@ static void extreme_numbers_are_no_harm(void) {
     }
 }
 
-/* No array can have as many elements: nothing of it is looked at. */
-static void impossible_lengths_are_refused(void) {
+/* Nothing of what can be no array is looked at. */
+static void impossible_arrays_are_refused(void) {
     const tagtrust_client *client = (const tagtrust_client *)live[A_CLIENT];
-    const char *one = a_reference;
-    const uint64_t number = 1;
+    const char *references[2] = {a_reference, a_reference};
+    const uint64_t numbers[2] = {1, 1};
+    const char *const *between = (const char *const *)(void *)((char *)references + 1);
+    const uint64_t *between_numbers = (const uint64_t *)(void *)((char *)numbers + 1);
     tagtrust_image *image = GARBAGE(tagtrust_image);
     tagtrust_error *error = GARBAGE(tagtrust_error);
     const size_t lengths[] = {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX / 8};
     for (size_t i = 0; i < 3; i++) {
-        CHECK(tagtrust_client_verify_many(client, &one, lengths[i], &image, &error) == TAGTRUST_INVALID_ARGUMENT);
+        CHECK(tagtrust_client_verify_many(client, references, lengths[i], &image, &error) == TAGTRUST_INVALID_ARGUMENT);
         CHECK(image == GARBAGE(tagtrust_image) && error == GARBAGE(tagtrust_error));
-        REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_client_unstage, client, a_repository, &number, lengths[i]);
+        REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_client_unstage, client, a_repository, numbers, lengths[i]);
     }
     FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, a_repository, NULL, 0,
-          (const uint8_t *)one, SIZE_MAX);
+          (const uint8_t *)a_reference, SIZE_MAX);
+    FAILS(tagtrust_publication, TAGTRUST_INVALID_ARGUMENT, tagtrust_client_publish_proposals, client, between, 1);
+    REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_client_unstage, client, a_repository, between_numbers, 1);
 }
 
 static void *misuses(void *unused) {
@@ -144,7 +148,7 @@ int main(int argc, char **argv) {
 
     misuses(NULL);
     in_threads(misuses, NULL);
-    impossible_lengths_are_refused();
+    impossible_arrays_are_refused();
     extreme_numbers_are_no_harm();
     huge = (char *)malloc(strtoul(argv[2], NULL, 10) + 1);
     CHECK(huge != NULL);
