@@ -221,8 +221,9 @@ def rust_library() -> Path:
     """The library that `make build` made for its programs; cargo finds nothing to do."""
     command = ["cargo", "build", "--locked", "--quiet", "-p", "tagtrust", "--features", "pkcs11,server", "--lib"]
     messages = subprocess.run([*command, "--message-format=json"], cwd=ROOT, check=True, capture_output=True).stdout
-    artifacts = [json.loads(line) for line in messages.splitlines()]
-    files = [file for made in artifacts if made.get("target", {}).get("name") == "tagtrust" for file in made["filenames"]]
+    messages = [json.loads(line) for line in messages.splitlines()]
+    made = [message for message in messages if message["reason"] == "compiler-artifact"]
+    files = [file for artifact in made if artifact["target"]["name"] == "tagtrust" for file in artifact["filenames"]]
     return Path(next(file for file in files if file.endswith(".rlib")))
 
 
