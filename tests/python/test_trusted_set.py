@@ -7,6 +7,9 @@ import pickle
 import time
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from attacks import tuf
 
 GUN = "registry.example/team/app"
 DIGESTS = {"1.0": f"sha256:{'1' * 64}", "2.0": f"sha256:{'2' * 64}"}
@@ -141,6 +144,21 @@ def test_the_clock_decides_what_has_expired(load, tagtrust, repository):
         tagtrust.TrustedSet(GUN, repository.last["root"], clock=broken)
     with pytest.raises(TypeError):
         tagtrust.TrustedSet(GUN, repository.last["root"], clock=lambda: None)
+
+
+def test_an_answer_holds_no_longer_than_the_pinned_ca(load, tagtrust, tmp_path):
+    ends, ca = tuf.NOW + tuf.DAY, ("authority", "Test Authority", "P-256")
+    root = tuf.certificate("root", GUN, issuer=ca, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    published = tuf.Repository(GUN, root_keys=[tuf.certificate_key("root", tuf.pem(root))])
+    published["targets"].signed["targets"]["1"] = tuf.target(b"manifest")
+    files = {name[:-5]: data for name, data in published.files().items()}
+    (tmp_path / "ca.pem").write_bytes(tuf.pem(tuf.certificate(*ca, ca=True, ends=ends)))
+    now = [ends.timestamp()]
+    trusted = load(files, pinning=tagtrust.Pinning(ca={GUN: tmp_path / "ca.pem"}), clock=lambda: now[0])
+    assert trusted.verify("1").expires == ends
+    now[0] += 1
+    with pytest.raises(tagtrust.Expired, match="root"):
+        trusted.verify("1")
 
 
 def test_a_log_handler_can_look_at_the_set_that_speaks_and_not_use_it(tagtrust, repository):

@@ -86,10 +86,13 @@ impl CertificateBundle {
 
     /// Checks the bundle at `now`, and that its first certificate chains to one
     /// of the anchors, directly or through the others, for the purpose of server
-    /// authentication: that is what Notary asks for.
-    pub fn chains_to(&self, anchors: &TrustAnchors, now: SystemTime) -> Result<(), CertificateFault> {
+    /// authentication: that is what Notary asks for. The answer is when that
+    /// anchor expires.
+    pub fn chains_to(&self, anchors: &TrustAnchors, now: SystemTime) -> Result<SystemTime, CertificateFault> {
         self.check(Some(now))?;
-        chain::verify(chain::ALGORITHMS, Purpose::ServerAuthentication, self, anchors, since_epoch(now))
+        let purpose = Purpose::ServerAuthentication;
+        let end = chain::verify(chain::ALGORITHMS, purpose, self, anchors, since_epoch(now))?;
+        Ok(UNIX_EPOCH + end)
     }
 }
 
@@ -501,7 +504,8 @@ pub(super) mod tests {
     #[test]
     fn chains_to_checks_the_bundle_too() {
         let anchors = TrustAnchors::parse(&pem("root-ca"), UNIX_EPOCH + NOW).unwrap();
-        assert_eq!(bundle("chain").chains_to(&anchors, UNIX_EPOCH + NOW), Ok(()));
+        let until = UNIX_EPOCH + anchors.0[0].not_after();
+        assert_eq!(bundle("chain").chains_to(&anchors, UNIX_EPOCH + NOW), Ok(until));
         let fault = bundle("chain-sha1-intermediate").chains_to(&anchors, UNIX_EPOCH + NOW);
         assert!(matches!(fault, Err(CertificateFault::WeakSignature { .. })), "{fault:?}");
     }

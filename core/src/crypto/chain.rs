@@ -53,14 +53,15 @@ impl Purpose {
 }
 
 /// Looks for a chain from the bundle's leaf, through some of its CAs, to one of
-/// `anchors`, all valid at `now` and fit for the purpose.
+/// `anchors`, all valid at `now` and fit for the purpose. The answer is the last
+/// moment of that anchor's validity.
 pub(super) fn verify(
     algorithms: &Algorithms,
     purpose: Purpose,
     bundle: &CertificateBundle,
     anchors: &TrustAnchors,
     now: Duration,
-) -> Result<(), CertificateFault> {
+) -> Result<Duration, CertificateFault> {
     let no_chain = |fault: webpki::Error| CertificateFault::NoChain(fault.to_string());
     if !is_understood(&bundle.leaf) {
         return Err(no_chain(webpki::Error::UnsupportedCriticalExtension));
@@ -69,31 +70,36 @@ pub(super) fn verify(
     let authorities: Vec<_> =
         bundle.authorities.iter().filter(|ca| may_issue(ca)).map(|ca| ca.der.clone()).collect();
     // webpki takes an anchor's word for everything; Go checks it like the rest.
-    let (path_lengths, anchors): (Vec<_>, Vec<_>) = anchors
+    let (certificates, anchors): (Vec<_>, Vec<_>) = anchors
         .0
         .iter()
         .filter(|anchor| may_issue(anchor) && purpose.allows_anchor(anchor) && is_valid(anchor, now))
-        .filter_map(|anchor| Some((path_length(anchor), anchor_from_trusted_cert(&anchor.der).ok()?)))
+        .filter_map(|anchor| Some((anchor, anchor_from_trusted_cert(&anchor.der).ok()?)))
         .unzip();
+    let end_of = |path: &VerifiedPath<'_>| {
+        let is_end = |(_, anchor): &(_, &TrustAnchor<'_>)| std::ptr::eq(*anchor, path.anchor());
+        let (certificate, _) = certificates.iter().zip(&anchors).find(is_end)?;
+        Some(*certificate)
+    };
     let within_path_length = |path: &VerifiedPath<'_>| {
         let between = path.intermediate_certificates().count();
-        let is_end = |(_, anchor): &(_, &TrustAnchor<'_>)| std::ptr::eq(*anchor, path.anchor());
-        match path_lengths.iter().zip(&anchors).find(is_end) {
-            Some((longest, _)) if longest.is_none_or(|longest| between <= usize::from(longest)) => Ok(()),
+        match end_of(path).map(path_length) {
+            Some(longest) if longest.is_none_or(|longest| between <= usize::from(longest)) => Ok(()),
             _ => Err(webpki::Error::PathLenConstraintViolated),
         }
     };
-    leaf.verify_for_usage(
-        algorithms,
-        &anchors,
-        &authorities,
-        UnixTime::since_unix_epoch(now),
-        purpose,
-        None,
-        Some(&within_path_length),
-    )
-    .map(|_| ())
-    .map_err(no_chain)
+    let path = leaf
+        .verify_for_usage(
+            algorithms,
+            &anchors,
+            &authorities,
+            UnixTime::since_unix_epoch(now),
+            purpose,
+            None,
+            Some(&within_path_length),
+        )
+        .map_err(no_chain)?;
+    Ok(end_of(&path).map_or(now, Certificate::not_after))
 }
 
 /// Valid by Notary's check, and already begun: chains have no leeway.
@@ -207,7 +213,7 @@ mod tests {
         let verdict = verify(ALGORITHMS, SERVERS, &bundle, &anchors, now);
         let pure = verify(pure_rust::ALGORITHMS, SERVERS, &bundle, &anchors, now);
         assert_eq!(verdict.is_ok(), pure.is_ok(), "{file} {ca_file}");
-        verdict
+        verdict.map(|end| assert_eq!(end, anchors.0[0].not_after()))
     }
 
     fn assert_refused(file: &str, ca_file: &str, now: Duration) {
@@ -267,9 +273,10 @@ mod tests {
     fn of_two_anchors_one_that_fits_is_enough() {
         let mut both = anchors("anchor-pathlen-0");
         both.0.extend(anchors("anchor-pathlen-1").0);
-        assert_eq!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW), Ok(()));
+        let end = both.0[1].not_after();
+        assert_eq!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW), Ok(end));
         both.0.reverse();
-        assert_eq!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW), Ok(()));
+        assert_eq!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW), Ok(end));
         both.0.remove(0);
         assert!(verify(ALGORITHMS, SERVERS, &bundle("chain"), &both, NOW).is_err());
     }

@@ -94,19 +94,20 @@ impl Pinning {
         Ok(())
     }
 
-    /// Why a root certificate is not admitted for a repository; `None` if it is.
-    pub(super) fn refusal(
+    /// Why a root certificate is not admitted for a repository. If it is: when the
+    /// pinned CA above it expires, if that is why.
+    pub(super) fn admit(
         &self,
         gun: &str,
         key_id: &str,
         bundle: &CertificateBundle,
         now: SystemTime,
-    ) -> Option<String> {
+    ) -> Result<Option<SystemTime>, String> {
         if let Some(key_ids) = self.certificates.get(gun).or_else(|| self.wildcard(gun)) {
             if key_ids.iter().any(|pinned| pinned == key_id) {
-                return None;
+                return Ok(None);
             }
-            return Some(format!("key {key_id} is not among the pinned {}", key_ids.join(", ")));
+            return Err(format!("key {key_id} is not among the pinned {}", key_ids.join(", ")));
         }
         let longest = self
             .authorities
@@ -116,13 +117,13 @@ impl Pinning {
         if let Some((prefix, pem)) = longest {
             let chain = TrustAnchors::parse(pem, now).and_then(|anchors| bundle.chains_to(&anchors, now));
             return chain
-                .err()
-                .map(|fault| format!("key {key_id} under the CA pinned for {prefix:?}: {fault}"));
+                .map(Some)
+                .map_err(|fault| format!("key {key_id} under the CA pinned for {prefix:?}: {fault}"));
         }
         if self.trust_on_first_use {
-            return None;
+            return Ok(None);
         }
-        Some("no pin applies to the repository, and trust on first use is not allowed".into())
+        Err("no pin applies to the repository, and trust on first use is not allowed".into())
     }
 
     fn wildcard(&self, gun: &str) -> Option<&Vec<String>> {

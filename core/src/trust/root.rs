@@ -34,6 +34,8 @@ pub struct TrustedRoot {
     leaves: Vec<(KeyId, Arc<PublicKey>)>,
     /// When the first of the usable certificates expires.
     certificates_expire: SystemTime,
+    /// When the first of the pinned CAs above them does, if there are any.
+    authorities_expire: Option<SystemTime>,
 }
 
 impl TrustedRoot {
@@ -74,13 +76,18 @@ impl TrustedRoot {
         if let Some(previous) = previous {
             previous.check_successor(&envelope, &root).map_err(not_trusted)?;
         }
+        let mut authorities_expire: Option<SystemTime> = None;
         if let Some(pins) = pins {
             let mut refused = Vec::new();
-            bundles.retain(|(id, _, bundle)| {
-                let refusal = pins.refusal(gun, id.as_str(), bundle, now);
-                let admitted = refusal.is_none();
-                refused.extend(refusal);
-                admitted
+            bundles.retain(|(id, _, bundle)| match pins.admit(gun, id.as_str(), bundle, now) {
+                Ok(until) => {
+                    authorities_expire = authorities_expire.into_iter().chain(until).min();
+                    true
+                }
+                Err(reason) => {
+                    refused.push(reason);
+                    false
+                }
             });
             if bundles.is_empty() {
                 return Err(not_trusted(RootFault::PinMismatch(excerpt(&refused.join("; "), MAX_EVIDENCE))));
@@ -99,7 +106,8 @@ impl TrustedRoot {
             let (known, found) = (previous.version(), root.common.version);
             return Err(Error::RolledBack { gun: gun.into(), role: role::ROOT.into(), known, found });
         }
-        let accepted = Self { gun: gun.into(), envelope, root, leaves, certificates_expire };
+        let accepted =
+            Self { gun: gun.into(), envelope, root, leaves, certificates_expire, authorities_expire };
         if expiry == Expiry::Enforced {
             accepted.check_expiry(now)?;
         }
@@ -132,9 +140,10 @@ impl TrustedRoot {
     }
 
     /// The moment from which this root has to be accepted anew, or not at all:
-    /// its own expiry or that of one of its certificates.
+    /// its own expiry, or that of one of its certificates or of a pinned CA above them.
     pub fn valid_until(&self) -> SystemTime {
-        self.root.expires().min(self.certificates_expire)
+        let until = self.root.expires().min(self.certificates_expire);
+        self.authorities_expire.map_or(until, |authorities| authorities.min(until))
     }
 
     /// When the first of its root keys' certificates expires.

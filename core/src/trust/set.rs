@@ -344,7 +344,7 @@ impl TrustedSet {
     }
 
     /// The moment from which nothing here may be used unchecked: the first
-    /// expiry of any file or root certificate.
+    /// expiry of any file, root certificate or CA that was pinned for it.
     pub fn valid_until(&self) -> SystemTime {
         let timestamp = self.timestamp.iter().map(|(timestamp, _)| timestamp.common.expires);
         let snapshot = self.snapshot.iter().map(|(snapshot, _)| snapshot.common.expires);
@@ -367,7 +367,7 @@ impl TrustedSet {
         for (role, common) in timestamp.chain(snapshot).chain(targets) {
             Check { gun: self.gun(), role, now }.not_expired(common)?;
         }
-        // The root or one of its certificates.
+        // The root, or a certificate.
         let expired = format_time(until);
         Err(Error::Expired { gun: self.gun().into(), role: role::ROOT.into(), expired })
     }
