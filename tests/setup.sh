@@ -26,6 +26,7 @@ debian_packages() {
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v g++ >/dev/null || missing+=(g++)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
+    command -v go >/dev/null || missing+=(golang-go)
     command -v notary >/dev/null && command -v notary-server >/dev/null || missing+=(notary)
     command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg)
     command -v cmake >/dev/null || missing+=(cmake)

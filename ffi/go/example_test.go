@@ -1,3 +1,5 @@
+//go:build !tagtrust_noserver && !tagtrust_nosigning
+
 package tagtrust_test
 
 import (
@@ -17,13 +19,13 @@ import (
 )
 
 // signed gives a client of a server of its own, on which registry.example/team/app:1.2
-// is signed.
-func signed() (client *tagtrust.Client, stop func()) {
+// is signed, and its trust directory.
+func signed() (client *tagtrust.Client, directory string, stop func()) {
 	server, err := tagtrust.StartServer(tagtrust.ServerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	directory, err := os.MkdirTemp("", "tagtrust-example-")
+	directory, err = os.MkdirTemp("", "tagtrust-example-")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -38,7 +40,7 @@ func signed() (client *tagtrust.Client, stop func()) {
 	if _, err := client.Sign(context.Background(), "registry.example/team/app:1.2", target); err != nil {
 		log.Fatal(err)
 	}
-	return client, func() {
+	return client, directory, func() {
 		client.Close()
 		server.Close()
 		os.RemoveAll(directory)
@@ -46,7 +48,7 @@ func signed() (client *tagtrust.Client, stop func()) {
 }
 
 func ExampleClient_Verify() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -68,7 +70,7 @@ func ExampleClient_Verify() {
 }
 
 func ExampleError() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 
 	_, err := client.Verify(context.Background(), "registry.example/team/other:1.2")
@@ -80,7 +82,7 @@ func ExampleError() {
 }
 
 func ExampleClient_VerifyMany() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 
 	references := []string{"registry.example/team/app:1.2", "registry.example/team/app:unsigned"}
@@ -96,7 +98,7 @@ func ExampleClient_VerifyMany() {
 }
 
 func ExampleClient_Edit() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 
 	edit := client.Edit("registry.example/team/app").
@@ -121,7 +123,7 @@ func ExampleClient_Edit() {
 }
 
 func ExampleClient_AddSigner() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 	ctx := context.Background()
 	directory, err := os.MkdirTemp("", "tagtrust-example-")
@@ -157,11 +159,11 @@ func ExampleClient_AddSigner() {
 func ExampleOptions() {
 	client, err := tagtrust.NewClient(tagtrust.Options{
 		Timeout: 10 * time.Second,
-		// Only roots under the CA of the house, or this one.
+		// The root key of one repository is known; no other repository is trusted.
 		Pinning: &tagtrust.Pinning{
 			Certificates: map[string][]string{"docker.io/library/alpine": {strings.Repeat("a2", 32)}},
 		},
-		// Everything of the team needs two of three.
+		// What the team publishes needs two of three.
 		Policy: &tagtrust.Policy{Rules: []tagtrust.Rule{
 			{Repository: "registry.example/team/*", AnyOf: []string{"alice", "bob", "carol"}, Threshold: 2},
 		}},
@@ -206,7 +208,7 @@ func ExampleStartServer() {
 }
 
 func ExamplePin() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 
 	pinned, err := tagtrust.Pin(context.Background(), client, "registry.example/team/app:1.2")
@@ -220,7 +222,7 @@ func ExamplePin() {
 // A runtime that resolved a name to a digest, such as containerd in VerifyImage of
 // its image verifiers, asks whether that is what was signed for the name.
 func ExampleVerifier_runtime() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 	var verifier tagtrust.Verifier = client
 
@@ -259,7 +261,7 @@ func ExampleVerifier_runtime() {
 // A Kubernetes admission webhook pins the images of a pod to what was signed, or
 // refuses the pod.
 func ExampleVerifier_admission() {
-	client, stop := signed()
+	client, _, stop := signed()
 	defer stop()
 	var verifier tagtrust.Verifier = client
 
@@ -334,14 +336,12 @@ func ExampleVerifier_admission() {
 
 // Files that came some other way are verified in memory.
 func ExampleTrustedSet() {
-	client, stop := signed()
+	client, trustDir, stop := signed()
 	defer stop()
 	// Here from the cache of a client, where a verification put them.
-	directory, _ := client.Keys(context.Background())
 	if _, err := client.Verify(context.Background(), "registry.example/team/app:1.2"); err != nil {
 		log.Fatal(err)
 	}
-	trustDir, _, _ := strings.Cut(directory[0].Location, "private")
 	fetch := func(role string) []byte {
 		file, err := os.ReadFile(filepath.Join(trustDir, "tuf/registry.example/team/app/metadata", role+".json"))
 		if err != nil {
@@ -355,12 +355,6 @@ func ExampleTrustedSet() {
 		log.Fatal(err)
 	}
 	defer set.Close()
-	if err := set.AddTimestamp(fetch("timestamp")); err != nil {
-		log.Fatal(err)
-	}
-	if err := set.AddSnapshot(fetch("snapshot")); err != nil {
-		log.Fatal(err)
-	}
 	for role := set.NextRole(); role != ""; role = set.NextRole() {
 		if err := set.AddRole(fetch(role)); err != nil {
 			log.Fatal(err)

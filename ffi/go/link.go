@@ -2,7 +2,7 @@ package tagtrust
 
 /*
 #cgo !tagtrust_static pkg-config: tagtrust
-#cgo tagtrust_static LDFLAGS: -l:libtagtrust.a -lpthread -ldl -lm
+#cgo tagtrust_static LDFLAGS: -l:libtagtrust.a -lutil -lrt -lpthread -lm -ldl
 #cgo tagtrust_noserver CFLAGS: -DTAGTRUST_NO_SERVER
 #cgo tagtrust_nosigning CFLAGS: -DTAGTRUST_NO_SIGNING
 #include "glue.h"

@@ -1,3 +1,5 @@
+//go:build !tagtrust_noserver && !tagtrust_nosigning
+
 package tagtrust_test
 
 import (

@@ -16,8 +16,6 @@ import (
 //	set, err := tagtrust.NewTrustedSet("registry.example/team/app", root, nil)
 //	...
 //	defer set.Close()
-//	err = set.AddTimestamp(timestamp)
-//	err = set.AddSnapshot(snapshot)
 //	for role := set.NextRole(); role != ""; role = set.NextRole() {
 //		if err := set.AddRole(fetch(role)); err != nil { ... }
 //	}
@@ -114,7 +112,7 @@ func (s *TrustedSet) NextRole() string {
 	return C.GoString(C.tagtrust_trusted_set_next_role(s.pointer))
 }
 
-// AddRole adds the file of the role that NextRole names. If it is refused the set
+// AddRole adds the file of the role that NextRole names, whichever that is. If it is refused the set
 // stays as it was. A delegation that expired or is short of signatures is no error:
 // it does not count.
 func (s *TrustedSet) AddRole(role []byte) error {

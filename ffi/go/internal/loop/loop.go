@@ -3,7 +3,7 @@ package loop
 
 /*
 #cgo !tagtrust_static pkg-config: tagtrust
-#cgo tagtrust_static LDFLAGS: -l:libtagtrust.a -lpthread -ldl -lm
+#cgo tagtrust_static LDFLAGS: -l:libtagtrust.a -lutil -lrt -lpthread -lm -ldl
 #include <stdlib.h>
 #include <tagtrust.h>
 
