@@ -33,6 +33,7 @@ class World:
         edit = client.edit(GUN).init().add_signer("alice", [files["alice"], files["spare"]])
         edit.add_signer("bob", [files["bob"]]).publish()
         client.add_delegation(GUN, "targets/qa", [files["bob"]], ["qa-", "rc-"])
+        client.add_delegation(GUN, "targets/alice/below", [files["bob"]], [""])
         client.edit(GUN).sign("1.0", DIGEST, 1570).sign("2.0", DIGEST, 1570).publish()
         self.client, self.now = client, client.inspect(GUN)
         self.later = tagtrust.Client(**self.options, clock=lambda: time.time() + 2 * 86_400).inspect(GUN)
@@ -55,8 +56,8 @@ def browser(tmp_path_factory):
 def test_an_inspection_has_every_role_with_its_keys(world):
     roles = {role.name: role for role in world.now.roles}
     assert list(roles) == [
-        *("root", "targets", "targets/alice", "targets/releases", "targets/bob", "targets/qa"),
-        *("snapshot", "timestamp"),
+        *("root", "targets", "targets/alice", "targets/alice/below", "targets/releases", "targets/bob"),
+        *("targets/qa", "snapshot", "timestamp"),
     ]
     alice, releases, qa = roles["targets/alice"], roles["targets/releases"], roles["targets/qa"]
     assert {key.id: key.signed for key in alice.keys} == {world.keys["alice"]: True, world.keys["spare"]: False}
@@ -100,6 +101,20 @@ def test_a_picture_is_well_formed_and_needs_nothing_else(world):
         names = {element.tag.partition("}")[2] for element in ElementTree.fromstring(svg).iter()}
         assert names <= {"svg", "title", "style", "g", "rect", "text", "path", "circle"}
         assert not any(word in svg for word in ("href", "url(", "@import", "http-equiv", "onload"))
+
+
+def test_no_card_lies_on_another(world):
+    svg = "{http://www.w3.org/2000/svg}"
+    cards = []
+    for group in ElementTree.fromstring(world.now.to_svg()).iter(f"{svg}g"):
+        x, y = map(int, group.get("transform")[len("translate(") : -1].split())
+        card = group.find(f"{svg}rect")
+        cards.append((x, y, x + int(card.get("width")), y + int(card.get("height"))))
+    assert len(cards) == len(world.now.roles) == 9
+    for number, one in enumerate(cards):
+        for other in cards[:number]:
+            beside = one[2] <= other[0] or other[2] <= one[0]
+            assert beside or one[3] < other[1] or other[3] < one[1]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -36,9 +36,9 @@ print(sys.version_info[:2], pinned)
 
 
 def pythons():
-    """This one, and every other that the wheel is for and that is here."""
+    """This one, and every other that is here and that pip still knows."""
     found = {f"3.{sys.version_info.minor}": sys.executable}
-    for minor in range(9, 20):
+    for minor in range(10, 20):
         path = shutil.which(f"python3.{minor}")
         works = path and subprocess.run([path, "-c", "import ensurepip, ssl, venv"], capture_output=True)
         if works and works.returncode == 0:

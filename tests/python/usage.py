@@ -1,6 +1,8 @@
 """What users write; checked by mypy in test_typing.py, not run."""
 
+import asyncio
 import datetime
+import pickle
 from pathlib import Path
 
 import tagtrust
@@ -74,3 +76,33 @@ def keys(repository: str) -> dict[str, tuple[str, ...]]:
     inspection = tagtrust.Client().inspect(repository)
     print(inspection.to_json(), inspection.to_pretty(), [tag.digest for tag in inspection.signed_tags])
     return {signer.name: signer.keys for signer in inspection.signers + inspection.administrative_keys}
+
+
+def chain(repository: str) -> dict[str, list[str]]:
+    inspection = tagtrust.Client().inspect(repository)
+    Path("chain.svg").write_text(inspection.to_svg())
+    print(inspection.to_tree(), inspection.to_tree(80))
+    for role in inspection.roles:
+        expires = "never published" if role.expires is None else role.expires.isoformat()
+        print(role.name, role.version or 0, expires, role.threshold, role.tags, role.paths, role.excluded or "counts")
+    return {role.name: [key.id for key in role.keys if key.signed] for role in inspection.roles}
+
+
+def without_requests(repository: str, files: dict[str, bytes], known_root: bytes | None) -> tagtrust.Image:
+    trusted = tagtrust.TrustedSet(
+        repository, files["root"], known_root=known_root, pinning=tagtrust.Pinning(trust_on_first_use=True)
+    )
+    trusted.add_timestamp(files["timestamp"])
+    trusted.add_snapshot(files["snapshot"])
+    while (role := trusted.next_role) is not None:
+        trusted.add_role(files[role])
+    return trusted.verify("1.0")
+
+
+async def in_a_thread(client: tagtrust.Client, references: list[str]) -> list[tagtrust.Image]:
+    return await asyncio.gather(*(asyncio.to_thread(client.verify, reference) for reference in references))
+
+
+def as_values(image: tagtrust.Image, rule: tagtrust.Rule) -> bool:
+    known: dict[tagtrust.Image | tagtrust.Rule, str] = {image: image.digest, rule: rule.repository}
+    return pickle.loads(pickle.dumps(image)) in known and rule.all_of == ("alice",)

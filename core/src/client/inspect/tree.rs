@@ -4,7 +4,7 @@ use super::shown::{day, key_ids, shown, tags};
 use super::{InspectedRole, Inspection};
 
 /// Between columns.
-const GAP: &str = "   ";
+const GAP: &str = "  ";
 
 impl Inspection {
     /// The chain of trust as a tree: each role below the one that says which keys
