@@ -120,9 +120,17 @@
 #define TAGTRUST_VERSION_MINOR 1
 #define TAGTRUST_VERSION_PATCH 0
 
-/* For a library that was built without the feature `server`. */
+/* What the library was built with. Each of these says what it lacks, and with it
+ * what needs that: TAGTRUST_NO_HTTP (no client: files are verified that you hand
+ * over), TAGTRUST_NO_SIGNING (no keys, no publishing), TAGTRUST_NO_SERVER. */
+#ifndef TAGTRUST_NO_HTTP
+#define TAGTRUST_HTTP
+#ifndef TAGTRUST_NO_SIGNING
+#define TAGTRUST_SIGNING
 #ifndef TAGTRUST_NO_SERVER
 #define TAGTRUST_SERVER
+#endif
+#endif
 #endif
 
 /// How a call ended.
@@ -185,15 +193,18 @@ typedef enum {
     TAGTRUST_LOOKUP_NOTARY = 1,
 } tagtrust_lookup;
 
+#if defined(TAGTRUST_HTTP)
 /// Verifies images, and publishes them. It keeps connections and what it has
 /// verified, so make one and use it from all threads, at once if you like. Freed
 /// with `tagtrust_client_free`.
 typedef struct tagtrust_client tagtrust_client;
+#endif
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
 /// `tagtrust_config_free`.
 typedef struct tagtrust_config tagtrust_config;
 
+#if defined(TAGTRUST_SIGNING)
 /// Changes of one repository in the making: one refresh and one upload for all
 /// of them, however many. Freed with `tagtrust_edit_free`.
 ///
@@ -203,6 +214,7 @@ typedef struct tagtrust_config tagtrust_config;
 /// stays as it is when it is ended, so what `tagtrust_edit_dry_run` shows can
 /// then be published.
 typedef struct tagtrust_edit tagtrust_edit;
+#endif
 
 /// Why a call failed. Freed with `tagtrust_error_free`; several threads may
 /// read it at once.
@@ -212,10 +224,13 @@ typedef struct tagtrust_error tagtrust_error;
 /// several threads may read it at once.
 typedef struct tagtrust_image tagtrust_image;
 
+#if defined(TAGTRUST_HTTP)
 /// The signed tags, signers and keys of a repository. Freed with
 /// `tagtrust_inspection_free`; several threads may read it at once.
 typedef struct tagtrust_inspection tagtrust_inspection;
+#endif
 
+#if defined(TAGTRUST_SIGNING)
 /// A text: JSON, or private keys in PEM. Freed with `tagtrust_text_free`, which
 /// wipes it; several threads may read it at once.
 typedef struct tagtrust_text tagtrust_text;
@@ -223,14 +238,13 @@ typedef struct tagtrust_text tagtrust_text;
 /// What was published, or staged, or what would be. Freed with
 /// `tagtrust_publication_free`; several threads may read it at once.
 typedef struct tagtrust_publication tagtrust_publication;
+#endif
 
 #if defined(TAGTRUST_SERVER)
 /// A running trust server. It works in threads of its own, and any number can run
 /// at once. Freed with `tagtrust_server_free`.
 typedef struct tagtrust_server tagtrust_server;
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Settings of a server; what is not set is as the functions say. Freed with
 /// `tagtrust_server_config_free`.
 typedef struct tagtrust_server_config tagtrust_server_config;
@@ -248,6 +262,17 @@ typedef struct tagtrust_trusted_set tagtrust_trusted_set;
 /// Gives the time in seconds since 1970 in UTC.
 typedef int64_t (*tagtrust_clock_callback)(void *data);
 
+/// Gets a message: `level` is 1 for errors, 2 for warnings, 3 for information,
+/// 4 for debugging, 5 for more of that; `target` is the part of the library.
+///
+/// A message is a line of English for people. It may quote what servers say. The
+/// callback may be called from any thread, and from several at once.
+typedef void (*tagtrust_log_callback)(void *data,
+                                      int level,
+                                      const char *target,
+                                      const char *message);
+
+#if defined(TAGTRUST_SIGNING)
 /// Writes the passphrase of a private key to `buffer`, in UTF-8, and returns its
 /// length in bytes without a NUL. A negative number, or one above `capacity`,
 /// means that there is none. The library wipes the buffer.
@@ -275,16 +300,7 @@ typedef ptrdiff_t (*tagtrust_sign_callback)(void *data,
                                             size_t length,
                                             uint8_t *signature,
                                             size_t capacity);
-
-/// Gets a message: `level` is 1 for errors, 2 for warnings, 3 for information,
-/// 4 for debugging, 5 for more of that; `target` is the part of the library.
-///
-/// A message is a line of English for people. It may quote what servers say. The
-/// callback may be called from any thread, and from several at once.
-typedef void (*tagtrust_log_callback)(void *data,
-                                      int level,
-                                      const char *target,
-                                      const char *message);
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -295,6 +311,7 @@ extern "C" {
 /// `TAGTRUST_VERSION` is the version of the header.
 const char *tagtrust_version(void);
 
+#if defined(TAGTRUST_HTTP)
 /// Makes a client. The configuration stays the caller's, and later changes to
 /// it do not matter to the client. Nothing is fetched yet.
 tagtrust_status tagtrust_client_new(const tagtrust_config *config,
@@ -333,12 +350,6 @@ tagtrust_status tagtrust_client_inspect(const tagtrust_client *client,
                                         const char *reference,
                                         tagtrust_inspection **inspection,
                                         tagtrust_error **error);
-
-/// A configuration with Docker's defaults.
-tagtrust_config *tagtrust_config_new(void);
-
-/// Frees a configuration.
-void tagtrust_config_free(tagtrust_config *config);
 
 /// Directory with the cached metadata and the private keys. Default: `trust` in
 /// Docker's directory.
@@ -389,39 +400,18 @@ tagtrust_status tagtrust_config_set_parallelism(tagtrust_config *config, size_t 
 /// credentials and can hold back new trust data.
 tagtrust_status tagtrust_config_set_danger_plain_http(tagtrust_config *config,
                                                       bool allowed);
+#endif
+
+/// A configuration with Docker's defaults.
+tagtrust_config *tagtrust_config_new(void);
+
+/// Frees a configuration.
+void tagtrust_config_free(tagtrust_config *config);
 
 /// Where the time comes from. Default: the system's clock.
 tagtrust_status tagtrust_config_set_clock(tagtrust_config *config,
                                           tagtrust_clock_callback now,
                                           void *data);
-
-/// Where the passphrases of private keys come from. Default:
-/// `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for root keys,
-/// `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
-tagtrust_status tagtrust_config_set_passphrase(tagtrust_config *config,
-                                               tagtrust_passphrase_callback passphrase,
-                                               void *data);
-
-/// Adds a private key that is elsewhere, such as in an HSM, and signs through a
-/// callback. It comes before a key with the same ID on disk.
-///
-/// `public_key` is the text of a PEM file with one `PUBLIC KEY`, ECDSA or RSA.
-tagtrust_status tagtrust_config_add_signer(tagtrust_config *config,
-                                           const char *public_key,
-                                           tagtrust_sign_callback sign,
-                                           void *data,
-                                           tagtrust_error **error);
-
-/// How long new files of a role last, in seconds: of "root", "targets",
-/// "snapshot", one delegation, or with "delegations" all others of these.
-/// Default: 3650 days for the root, 1095 for others, as in Notary.
-tagtrust_status tagtrust_config_set_expiry(tagtrust_config *config,
-                                           const char *role,
-                                           uint64_t seconds);
-
-/// Makes the snapshot keys of new repositories here, as `notary` does. Default:
-/// the server has them, as in Docker.
-tagtrust_status tagtrust_config_set_local_snapshot(tagtrust_config *config, bool local);
 
 /// Pins a root key ID (64 hex digits) for a repository such as
 /// "registry.example/team/app", or for all whose name starts with what stands
@@ -465,6 +455,7 @@ tagtrust_status tagtrust_config_require_threshold(tagtrust_config *config,
                                                   size_t count,
                                                   size_t threshold);
 
+#if defined(TAGTRUST_SIGNING)
 /// Begins changes of a repository (`registry/repository`).
 tagtrust_status tagtrust_edit_new(const tagtrust_client *client,
                                   const char *repository,
@@ -593,6 +584,7 @@ tagtrust_status tagtrust_edit_stage(const tagtrust_edit *edit,
 tagtrust_status tagtrust_edit_sign_partial(const tagtrust_edit *edit,
                                            tagtrust_text **proposal,
                                            tagtrust_error **error);
+#endif
 
 /// The class of the error; `TAGTRUST_INVALID_ARGUMENT` where there is none.
 tagtrust_status tagtrust_error_status(const tagtrust_error *error);
@@ -652,6 +644,7 @@ bool tagtrust_image_fresh(const tagtrust_image *image);
 /// Frees an image.
 void tagtrust_image_free(tagtrust_image *image);
 
+#if defined(TAGTRUST_HTTP)
 /// The object that `docker trust inspect` prints, indented by four spaces.
 const char *tagtrust_inspection_json(const tagtrust_inspection *inspection);
 
@@ -660,7 +653,9 @@ const char *tagtrust_inspection_pretty(const tagtrust_inspection *inspection);
 
 /// Frees an inspection.
 void tagtrust_inspection_free(tagtrust_inspection *inspection);
+#endif
 
+#if defined(TAGTRUST_SIGNING)
 /// All private keys: root keys first, then by repository, role and ID. JSON: an
 /// array of objects with `id`, `role`, `gun` (the repository, or null) and
 /// `location`, which is the file, or "signer" for one of
@@ -728,6 +723,7 @@ tagtrust_status tagtrust_client_change_passphrase(const tagtrust_client *client,
 tagtrust_status tagtrust_client_remove_key(const tagtrust_client *client,
                                            const char *key_id,
                                            tagtrust_error **error);
+#endif
 
 /// Says where messages of the library go, for the whole process: those up to
 /// `max_level`, from 1 (errors) to 5. Without it, or with NULL for `callback`
@@ -740,6 +736,7 @@ tagtrust_status tagtrust_set_log(tagtrust_log_callback callback,
                                  int max_level,
                                  tagtrust_error **error);
 
+#if defined(TAGTRUST_SIGNING)
 /// Registry and repository, such as "docker.io/library/alpine".
 const char *tagtrust_publication_repository(const tagtrust_publication *publication);
 
@@ -959,6 +956,35 @@ tagtrust_status tagtrust_client_publish_proposals(const tagtrust_client *client,
                                                   tagtrust_publication **publication,
                                                   tagtrust_error **error);
 
+/// Where the passphrases of private keys come from. Default:
+/// `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for root keys,
+/// `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
+tagtrust_status tagtrust_config_set_passphrase(tagtrust_config *config,
+                                               tagtrust_passphrase_callback passphrase,
+                                               void *data);
+
+/// Adds a private key that is elsewhere, such as in an HSM, and signs through a
+/// callback. It comes before a key with the same ID on disk.
+///
+/// `public_key` is the text of a PEM file with one `PUBLIC KEY`, ECDSA or RSA.
+tagtrust_status tagtrust_config_add_signer(tagtrust_config *config,
+                                           const char *public_key,
+                                           tagtrust_sign_callback sign,
+                                           void *data,
+                                           tagtrust_error **error);
+
+/// How long new files of a role last, in seconds: of "root", "targets",
+/// "snapshot", one delegation, or with "delegations" all others of these.
+/// Default: 3650 days for the root, 1095 for others, as in Notary.
+tagtrust_status tagtrust_config_set_expiry(tagtrust_config *config,
+                                           const char *role,
+                                           uint64_t seconds);
+
+/// Makes the snapshot keys of new repositories here, as `notary` does. Default:
+/// the server has them, as in Docker.
+tagtrust_status tagtrust_config_set_local_snapshot(tagtrust_config *config, bool local);
+#endif
+
 #if defined(TAGTRUST_SERVER)
 /// Starts a server, which answers when this returns. The configuration stays the
 /// caller's, and later changes to it do not matter to the server.
@@ -968,89 +994,63 @@ tagtrust_status tagtrust_client_publish_proposals(const tagtrust_client *client,
 tagtrust_status tagtrust_server_start(const tagtrust_server_config *config,
                                       tagtrust_server **server,
                                       tagtrust_error **error);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Where it answers, such as "http://127.0.0.1:34567": for
 /// `tagtrust_config_set_server`. It stays when the server is stopped.
 const char *tagtrust_server_url(const tagtrust_server *server);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// The certificate that it made for itself, PEM: written to a file, it is what
 /// `tagtrust_config_set_ca_file` takes. NULL if it made none.
 const char *tagtrust_server_certificate_pem(const tagtrust_server *server);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Reads TLS files and users again, and opens the access log anew. If a file
 /// cannot be used, what was read before still holds.
 tagtrust_status tagtrust_server_reload(const tagtrust_server *server,
                                        tagtrust_error **error);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Lets requests that have begun end, for a few seconds at most, and stops. Does
 /// nothing if it was stopped already, is none, or in a callback.
 void tagtrust_server_stop(const tagtrust_server *server);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Stops a server if it is running, and frees it. A callback in one of its own
 /// threads does not wait for its end.
 void tagtrust_server_free(tagtrust_server *server);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// A configuration of a server in memory, on a free port of 127.0.0.1, over
 /// plain HTTP, which everybody may use.
 tagtrust_server_config *tagtrust_server_config_new(void);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Reads a configuration file of notary-server, with its environment variables
 /// `NOTARY_SERVER_...`.
 tagtrust_status tagtrust_server_config_from_file(const char *path,
                                                  tagtrust_server_config **config,
                                                  tagtrust_error **error);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Frees a configuration of a server.
 void tagtrust_server_config_free(tagtrust_server_config *config);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Where to listen, such as "127.0.0.1:4443", or ":4443" for all addresses of the
 /// machine. Port 0 takes a free one. Default: "127.0.0.1:0".
 tagtrust_status tagtrust_server_config_set_listen(tagtrust_server_config *config,
                                                   const char *address);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Where repositories and keys are kept: "memory", "sqlite:FILE", which is made if
 /// it is not there, or "postgres://USER:PASSWORD@HOST/DATABASE", which any number
 /// of servers share. Default: "memory".
 tagtrust_status tagtrust_server_config_set_storage(tagtrust_server_config *config,
                                                    const char *storage);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// TLS with a certificate that the server makes for itself, new with each start:
 /// `tagtrust_server_certificate_pem` has it. Default: plain HTTP.
 tagtrust_status tagtrust_server_config_set_tls_self_signed(tagtrust_server_config *config);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// TLS with PEM files, read again by `tagtrust_server_reload`. `client_ca` may be
 /// NULL; else clients need a certificate under one of those in there.
 tagtrust_status tagtrust_server_config_set_tls(tagtrust_server_config *config,
                                                const char *certificate,
                                                const char *key,
                                                const char *client_ca);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Adds a passphrase that protects the server's own keys where they are kept.
 /// The first one is for new keys; others are for those that are under them. Each
 /// has a name, such as "default". Default: the server makes one, in memory, or for
@@ -1058,9 +1058,7 @@ tagtrust_status tagtrust_server_config_set_tls(tagtrust_server_config *config,
 tagtrust_status tagtrust_server_config_add_passphrase(tagtrust_server_config *config,
                                                       const char *name,
                                                       const char *passphrase);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Docker's token scheme: the URL of the token server, the name of this service,
 /// who issues the tokens, and a PEM file with the certificates under which they
 /// are signed. Default: everybody may do everything.
@@ -1069,48 +1067,34 @@ tagtrust_status tagtrust_server_config_set_token_auth(tagtrust_server_config *co
                                                       const char *service,
                                                       const char *issuer,
                                                       const char *root_certificates);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Users and their passwords, as `htpasswd -B` writes them; all of them may do
 /// everything. With `anonymous_pull` anyone may read.
 tagtrust_status tagtrust_server_config_set_password_file(tagtrust_server_config *config,
                                                          const char *path,
                                                          bool anonymous_pull);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Adds a prefix of the repositories that are served, which ends in "/". Default: all.
 tagtrust_status tagtrust_server_config_add_gun_prefix(tagtrust_server_config *config,
                                                       const char *prefix);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Stores nothing, only serves. Default: false.
 tagtrust_status tagtrust_server_config_set_read_only(tagtrust_server_config *config,
                                                      bool read_only);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// How many versions of each role to keep besides those in use. Default: all.
 tagtrust_status tagtrust_server_config_set_keep_versions(tagtrust_server_config *config,
                                                          size_t count);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// How long snapshots and timestamps that the server signs are valid, in seconds.
 /// Default: 1095 and 14 days, as in Notary.
 tagtrust_status tagtrust_server_config_set_lifetimes(tagtrust_server_config *config,
                                                      uint64_t snapshot,
                                                      uint64_t timestamp);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// Whether the page "/ui/" is there. Default: true.
 tagtrust_status tagtrust_server_config_set_ui(tagtrust_server_config *config, bool ui);
-#endif
 
-#if defined(TAGTRUST_SERVER)
 /// A file to which a line of JSON is appended for each request. Default: none.
 tagtrust_status tagtrust_server_config_set_access_log(tagtrust_server_config *config,
                                                       const char *path);
@@ -1120,6 +1104,7 @@ tagtrust_status tagtrust_server_config_set_access_log(tagtrust_server_config *co
 /// Never freed.
 const char *tagtrust_status_name(int status);
 
+#if defined(TAGTRUST_SIGNING)
 /// The text, with a NUL after it.
 const char *tagtrust_text_data(const tagtrust_text *text);
 
@@ -1128,6 +1113,7 @@ size_t tagtrust_text_length(const tagtrust_text *text);
 
 /// Wipes and frees a text.
 void tagtrust_text_free(tagtrust_text *text);
+#endif
 
 /// Starts from the file of a root.
 ///

@@ -34,6 +34,10 @@
 //! only with the feature `http`: `store`, the trust directory; `remote`, the
 //! requests; `client`, the operations that people call on [`Client`].
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "signing"),
+    allow(dead_code, reason = "a few functions of shared modules have only publishers for callers")
+)]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -63,22 +67,28 @@ mod reference;
 mod remote;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "signing")]
 pub mod signing;
 #[cfg(feature = "http")]
 mod store;
 pub mod trust;
 
+#[cfg(all(feature = "http", feature = "signing"))]
+pub use client::{
+    ChangeSummary, Delegation, Edit, GeneratedKey, Init, KeyInfo, KeyKind, KeySelection, PassphraseRequest,
+    PassphraseSource, Publication, RoleExpiry, Rotation, Target,
+};
 #[cfg(feature = "http")]
 pub use client::{
-    ChangeSummary, Client, ClientBuilder, Delegation, Edit, GeneratedKey, Init, InspectedKey, InspectedRole,
-    Inspection, KeyInfo, KeyKind, KeySelection, PassphraseRequest, PassphraseSource, Publication, RoleExpiry,
-    Rotation, SignedTag, Signer, SignerKey, Target, inspections_to_json,
+    Client, ClientBuilder, InspectedKey, InspectedRole, Inspection, SignedTag, Signer, SignerKey,
+    inspections_to_json,
 };
 #[cfg(feature = "pkcs11")]
 pub use crypto::pkcs11;
 pub use error::{Error, Fault, Result, RootFault};
 pub use reference::Reference;
 pub use trust::{Lookup, Pinning, Policy, Rule, TrustedSet, VerifiedImage};
+#[cfg(feature = "signing")]
 pub use zeroize::Zeroizing;
 
 /// The Rust block of the README compiles.

@@ -1,26 +1,27 @@
-//! Settings of a client.
+//! Settings of clients and trusted sets: what is trusted. `client_config` and
+//! `publishing_config` have those that only some builds know.
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use tagtrust_core::{ClientBuilder, Pinning, Policy, Rule};
+use tagtrust_core::{Pinning, Policy, Rule};
 
 use crate::boundary::{Output, Text, TextArray, attempt, free, given, lock, make};
-use crate::callback::{Clock, ClockCallback, PassphraseCallback, Passphrases, SignCallback, Signer};
+use crate::callback::{Clock, ClockCallback};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
 /// `tagtrust_config_free`.
 #[derive(Default)]
-pub struct Config(Mutex<Settings>);
+pub struct Config(pub(crate) Mutex<Settings>);
 
 #[derive(Clone, Default)]
-struct Settings {
-    builder: ClientBuilder,
+pub(crate) struct Settings {
+    #[cfg(feature = "http")]
+    pub(crate) builder: tagtrust_core::ClientBuilder,
     policy: Policy,
     pinned_certificates: BTreeMap<String, Vec<String>>,
     pinned_authorities: BTreeMap<String, Vec<u8>>,
@@ -47,15 +48,6 @@ pub enum Lookup {
 }
 
 impl Config {
-    pub(crate) fn client(&self) -> Result<tagtrust_core::Client> {
-        let Terms { pinning, policy, clock } = self.terms()?;
-        let mut builder = lock(&self.0).builder.clone().pinning(pinning).policy(policy);
-        if let Some(clock) = clock {
-            builder = builder.clock(move || clock.time());
-        }
-        Ok(builder.build()?)
-    }
-
     pub(crate) fn terms(&self) -> Result<Terms> {
         let settings = lock(&self.0);
         settings.policy.check()?;
@@ -83,20 +75,12 @@ impl Settings {
 }
 
 /// Runs the body of a setter.
-fn set(
+pub(crate) fn set(
     config: *mut Config,
     error: Output<'_, Error>,
     change: impl FnOnce(&mut Settings) -> Result<()>,
 ) -> Status {
     attempt(error, || change(&mut lock(&given(config, "config")?.0)))
-}
-
-/// Runs the body of a setter for something that core's builder has.
-fn build(config: *mut Config, change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder>) -> Status {
-    set(config, None, |config| {
-        config.builder = change(config.builder.clone())?;
-        Ok(())
-    })
 }
 
 /// A configuration with Docker's defaults.
@@ -111,89 +95,6 @@ pub extern "C" fn tagtrust_config_free(config: *mut Config) {
     free(config);
 }
 
-/// Directory with the cached metadata and the private keys. Default: `trust` in
-/// Docker's directory.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_trust_dir(config: *mut Config, path: Text<'_>) -> Status {
-    build(config, |builder| Ok(builder.trust_dir(path.read("path")?)))
-}
-
-/// Docker's directory, with `config.json`, `tls/` and `trust/`. Default:
-/// `$DOCKER_CONFIG`, else `~/.docker`.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_docker_config(config: *mut Config, path: Text<'_>) -> Status {
-    build(config, |builder| Ok(builder.docker_config(path.read("path")?)))
-}
-
-/// URL of the trust server. Default: `$DOCKER_CONTENT_TRUST_SERVER`, else
-/// `https://notary.docker.io` for Docker Hub and the registry itself for others.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_server(config: *mut Config, url: Text<'_>) -> Status {
-    build(config, |builder| Ok(builder.server(url.read("url")?)))
-}
-
-/// PEM file with the only CAs that may vouch for the server. Default: the
-/// system's and those in Docker's `tls/` directory.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_ca_file(config: *mut Config, path: Text<'_>) -> Status {
-    build(config, |builder| Ok(builder.ca_file(path.read("path")?)))
-}
-
-/// PEM files with the certificate and key that the client shows to the server.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_client_cert(
-    config: *mut Config,
-    certificate: Text<'_>,
-    key: Text<'_>,
-) -> Status {
-    build(config, |builder| Ok(builder.client_cert(certificate.read("certificate")?, key.read("key")?)))
-}
-
-/// User and password. Default: Docker's `config.json` and its helpers.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_credentials(
-    config: *mut Config,
-    username: Text<'_>,
-    password: Text<'_>,
-) -> Status {
-    build(config, |builder| Ok(builder.credentials(username.read("username")?, password.read("password")?)))
-}
-
-/// How long the answer about one repository may take in all, from the first
-/// request to the last. Default: 60 seconds.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_timeout_ms(config: *mut Config, milliseconds: u64) -> Status {
-    build(config, |builder| Ok(builder.timeout(Duration::from_millis(milliseconds))))
-}
-
-/// How long an answer of the server is taken for the current one, so that no
-/// request is made. Default: zero, ask every time.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_offline_max_age_ms(config: *mut Config, milliseconds: u64) -> Status {
-    build(config, |builder| Ok(builder.offline_max_age(Duration::from_millis(milliseconds))))
-}
-
-/// Refuse to answer if the server cannot be asked. Default: the cached
-/// timestamp serves until it expires, and `tagtrust_image_fresh` is false.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_require_fresh(config: *mut Config, required: bool) -> Status {
-    build(config, |builder| Ok(builder.require_fresh(required)))
-}
-
-/// How many repositories `tagtrust_client_verify_many` asks for at a time, at
-/// least one. Default: 8.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_parallelism(config: *mut Config, threads: usize) -> Status {
-    build(config, |builder| Ok(builder.parallelism(threads)))
-}
-
-/// Allows `http://` to other machines. Whoever is on the way reads the
-/// credentials and can hold back new trust data.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_danger_plain_http(config: *mut Config, allowed: bool) -> Status {
-    build(config, |builder| Ok(builder.danger_plain_http(allowed)))
-}
-
 /// Where the time comes from. Default: the system's clock.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_clock(
@@ -205,57 +106,6 @@ pub extern "C" fn tagtrust_config_set_clock(
         config.clock = Some(Arc::new(Clock::new(now, data)?));
         Ok(())
     })
-}
-
-/// Where the passphrases of private keys come from. Default:
-/// `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for root keys,
-/// `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_passphrase(
-    config: *mut Config,
-    passphrase: PassphraseCallback,
-    data: *mut c_void,
-) -> Status {
-    build(config, |builder| {
-        let passphrases = Passphrases::new(passphrase, data)?;
-        Ok(builder.passphrase(move |request| {
-            passphrases.answer(request.key_id, request.role, request.create, request.attempt)
-        }))
-    })
-}
-
-/// Adds a private key that is elsewhere, such as in an HSM, and signs through a
-/// callback. It comes before a key with the same ID on disk.
-///
-/// `public_key` is the text of a PEM file with one `PUBLIC KEY`, ECDSA or RSA.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_add_signer(
-    config: *mut Config,
-    public_key: Text<'_>,
-    sign: SignCallback,
-    data: *mut c_void,
-    error: Option<&mut MaybeUninit<*mut Error>>,
-) -> Status {
-    set(config, error, |config| {
-        let signer = Signer::new(public_key.read("public_key")?, sign, data)?;
-        config.builder = config.builder.clone().signer(Arc::new(signer));
-        Ok(())
-    })
-}
-
-/// How long new files of a role last, in seconds: of "root", "targets",
-/// "snapshot", one delegation, or with "delegations" all others of these.
-/// Default: 3650 days for the root, 1095 for others, as in Notary.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_expiry(config: *mut Config, role: Text<'_>, seconds: u64) -> Status {
-    build(config, |builder| Ok(builder.expiry(role.read("role")?, Duration::from_secs(seconds))))
-}
-
-/// Makes the snapshot keys of new repositories here, as `notary` does. Default:
-/// the server has them, as in Docker.
-#[unsafe(no_mangle)]
-pub extern "C" fn tagtrust_config_set_local_snapshot(config: *mut Config, local: bool) -> Status {
-    build(config, |builder| Ok(builder.local_snapshot(local)))
 }
 
 /// Pins a root key ID (64 hex digits) for a repository such as

@@ -8,25 +8,42 @@
 //! callers must keep to stands in the header's first comment (`cbindgen.toml`), and every `SAFETY` comment
 //! refers to it.
 #![deny(clippy::undocumented_unsafe_blocks)]
+#![cfg_attr(
+    not(feature = "signing"),
+    allow(dead_code, reason = "some kinds of arguments occur only in functions for publishers")
+)]
 
 pub mod boundary;
 pub mod callback;
+#[cfg(feature = "http")]
 pub mod client;
+#[cfg(feature = "http")]
+pub mod client_config;
 pub mod config;
+#[cfg(feature = "signing")]
 pub mod edit;
 pub mod error;
 mod handle;
 pub mod image;
+#[cfg(feature = "http")]
 pub mod inspection;
+#[cfg(feature = "signing")]
+pub mod key_callback;
+#[cfg(feature = "signing")]
 pub mod keys;
 pub mod logging;
+#[cfg(feature = "signing")]
 pub mod publication;
+#[cfg(feature = "signing")]
 pub mod publish;
+#[cfg(feature = "signing")]
+pub mod publishing_config;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod server_config;
 pub mod status;
+#[cfg(feature = "signing")]
 pub mod text;
 pub mod trusted_set;
 

@@ -24,11 +24,29 @@ fn generate(package: &Path) -> String {
     let mut header = Vec::new();
     bindings.write(&mut header);
     // The names that strings and arrays get in cbindgen.toml end in a star, and cbindgen puts a space after names.
-    String::from_utf8(header)
-        .unwrap()
-        .replace("char * ", "char *")
-        .replace("const * ", "const *")
-        .replace("_t * ", "_t *")
+    let header = String::from_utf8(header).unwrap();
+    joined(&header).replace("char * ", "char *").replace("const * ", "const *").replace("_t * ", "_t *")
+}
+
+/// Neighbours with the same condition under one: cbindgen gives each its own.
+fn joined(header: &str) -> String {
+    let (mut lines, mut open, mut closed) = (Vec::new(), None, None);
+    for line in header.lines() {
+        match line.strip_prefix("#if defined(") {
+            Some(condition) => {
+                open = Some(condition);
+                if closed == open && lines.ends_with(&["#endif", ""]) {
+                    lines.truncate(lines.len() - 2);
+                    lines.push("");
+                    continue;
+                }
+            }
+            None if line == "#endif" => closed = open.take(),
+            None => {}
+        }
+        lines.push(line);
+    }
+    lines.join("\n") + "\n"
 }
 
 fn macros() -> String {
@@ -41,12 +59,20 @@ fn macros() -> String {
     for (part, number) in numbers {
         macros += &format!("\n#define TAGTRUST_VERSION_{part} {number}");
     }
-    macros + SERVER_MACRO
+    macros + PARTS
 }
 
-const SERVER_MACRO: &str = "
+const PARTS: &str = "
 
-/* For a library that was built without the feature `server`. */
+/* What the library was built with. Each of these says what it lacks, and with it
+ * what needs that: TAGTRUST_NO_HTTP (no client: files are verified that you hand
+ * over), TAGTRUST_NO_SIGNING (no keys, no publishing), TAGTRUST_NO_SERVER. */
+#ifndef TAGTRUST_NO_HTTP
+#define TAGTRUST_HTTP
+#ifndef TAGTRUST_NO_SIGNING
+#define TAGTRUST_SIGNING
 #ifndef TAGTRUST_NO_SERVER
 #define TAGTRUST_SERVER
+#endif
+#endif
 #endif";

@@ -4,15 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use zeroize::Zeroizing;
-
 use super::Client;
-use super::passphrase::{self, PassphraseRequest, PassphraseSource};
-use crate::crypto::{KeyType, Signer};
 use crate::error::{Error, Result};
 use crate::remote::{Remotes, Settings};
-use crate::signing::Lifetimes;
-use crate::store::{KeyStore, Store};
+use crate::store::Store;
 use crate::trust::{Pinning, Policy};
 
 /// How long the answer about one repository may take in all.
@@ -37,10 +32,8 @@ pub struct ClientBuilder {
     offline_max_age: Duration,
     require_fresh: bool,
     parallelism: Option<usize>,
-    passphrases: Option<PassphraseSource>,
-    signers: Vec<Arc<dyn Signer>>,
-    lifetimes: Lifetimes,
-    local_snapshot: bool,
+    #[cfg(feature = "signing")]
+    pub(super) publishing: super::publishing::Settings,
 }
 
 impl ClientBuilder {
@@ -129,42 +122,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the passphrases of private keys come from. An answer of `None` means
-    /// that there is none. Default: `$DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` for
-    /// root keys, `$DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` for all others.
-    ///
-    /// It may be called from several threads, and must not use the client: that
-    /// could wait for itself for ever.
-    pub fn passphrase(
-        mut self,
-        source: impl Fn(&PassphraseRequest<'_>) -> Option<Zeroizing<String>> + Send + Sync + 'static,
-    ) -> Self {
-        self.passphrases = Some(Arc::new(source));
-        self
-    }
-
-    /// Adds a key that signs elsewhere, such as in an HSM. It comes before a key
-    /// with the same ID on disk. It must not use the client.
-    pub fn signer(mut self, signer: Arc<dyn Signer>) -> Self {
-        self.signers.push(signer);
-        self
-    }
-
-    /// How long new files of a role last: of `root`, `targets`, `snapshot`, one
-    /// delegation, or under the name `delegations` all others of these. Default:
-    /// 3650 days for the root, 1095 for others, as in Notary.
-    pub fn expiry(mut self, role: impl Into<String>, lifetime: Duration) -> Self {
-        self.lifetimes.set(role, lifetime);
-        self
-    }
-
-    /// Snapshot keys of new repositories are made here, as `notary` does.
-    /// Default: the server has them, as in Docker.
-    pub fn local_snapshot(mut self, local: bool) -> Self {
-        self.local_snapshot = local;
-        self
-    }
-
     /// Allows `http://` to other machines. Whoever is on the way reads the
     /// credentials and can hold back new trust data.
     pub fn danger_plain_http(mut self, allowed: bool) -> Self {
@@ -180,8 +137,6 @@ impl ClientBuilder {
         let pinning = self.pinning.unwrap_or_else(Pinning::trust_on_first_use);
         pinning.check()?;
         self.policy.check()?;
-        self.lifetimes.check()?;
-        self.signers.iter().try_for_each(|signer| check_signer(signer.as_ref()))?;
         let trust_dir =
             match self.trust_dir {
                 Some(path) => path,
@@ -193,12 +148,9 @@ impl ClientBuilder {
                 )?,
             };
         Ok(Client {
-            keys: KeyStore::new(&trust_dir),
+            #[cfg(feature = "signing")]
+            publishing: self.publishing.build(&trust_dir)?,
             store: Store::new(trust_dir),
-            signers: self.signers,
-            passphrases: self.passphrases.unwrap_or_else(passphrase::from_environment),
-            lifetimes: self.lifetimes,
-            snapshot_local: self.local_snapshot,
             remotes: Remotes::new(self.remote)?,
             pinning,
             policy: self.policy,
@@ -209,17 +161,5 @@ impl ClientBuilder {
             parallelism: self.parallelism.unwrap_or(PARALLELISM).max(1),
             memory: super::memory::Memory::default(),
         })
-    }
-}
-
-/// Its ID must be the canonical one, under which keys are looked for.
-fn check_signer(signer: &dyn Signer) -> Result<()> {
-    let key = signer.public_key();
-    match key.key_type() {
-        KeyType::Ecdsa | KeyType::Rsa | KeyType::Ed25519 => Ok(()),
-        other => Err(Error::InvalidConfiguration {
-            what: format!("signer {}", key.id()),
-            reason: format!("its public key is of type {other}; give the bare key, not a certificate"),
-        }),
     }
 }

@@ -3,46 +3,33 @@
 
 mod cache;
 mod config;
-mod edit;
-mod init;
 mod inspect;
-mod keyring;
-mod keys;
 mod memory;
-mod operations;
 mod pass;
-mod passphrase;
-mod publication;
-mod publish;
-mod salvage;
-mod steps;
+#[cfg(feature = "signing")]
+mod publishing;
 mod update;
-mod upkeep;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use config::ClientBuilder;
-pub use edit::{Edit, Rotation, Target};
-pub use init::Init;
+#[cfg(feature = "server")]
+pub(crate) use inspect::signed_tags;
 pub use inspect::{
     InspectedKey, InspectedRole, Inspection, SignedTag, Signer, SignerKey, inspections_to_json,
 };
-#[cfg(feature = "server")]
-pub(crate) use inspect::signed_tags;
-pub use keys::{GeneratedKey, KeyInfo, KeyKind, KeySelection};
-pub use operations::Delegation;
-pub use passphrase::{PassphraseRequest, PassphraseSource};
-pub use publication::{ChangeSummary, Publication};
-pub use upkeep::RoleExpiry;
+#[cfg(feature = "signing")]
+pub use publishing::{
+    ChangeSummary, Delegation, Edit, GeneratedKey, Init, KeyInfo, KeyKind, KeySelection, PassphraseRequest,
+    PassphraseSource, Publication, RoleExpiry, Rotation, Target,
+};
 
-use crate::crypto;
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::remote::Remotes;
-use crate::signing::Lifetimes;
-use crate::store::{KeyStore, Store};
+use crate::store::Store;
 use crate::trust::{Expiry, Pinning, Policy, TrustedSet, VerifiedImage};
 use memory::{Memory, Slot};
 use update::Updated;
@@ -54,11 +41,8 @@ use update::Updated;
 /// together with Docker's own.
 pub struct Client {
     store: Store,
-    keys: KeyStore,
-    signers: Vec<Arc<dyn crypto::Signer>>,
-    passphrases: PassphraseSource,
-    lifetimes: Lifetimes,
-    snapshot_local: bool,
+    #[cfg(feature = "signing")]
+    publishing: publishing::Publishing,
     remotes: Remotes,
     pinning: Pinning,
     policy: Policy,
@@ -198,22 +182,6 @@ impl Client {
             expiry,
         };
         update.run(known.as_ref())
-    }
-
-    /// What is published, for whoever publishes on top of it. What is expired
-    /// can be asked for too, but is never remembered.
-    fn current(&self, reference: &Reference, require_fresh: bool, expiry: Expiry) -> Result<Arc<TrustedSet>> {
-        let slot = self.memory.slot(reference.gun());
-        let _turn = slot.update.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = Instant::now();
-        let now = (self.clock)();
-        let deadline = asked + self.timeout;
-        let known = slot.current().map(|known| known.set);
-        let updated = self.update(reference, now, deadline, require_fresh, expiry, known)?;
-        if updated.fresh && expiry == Expiry::Enforced {
-            self.memory.remember(&slot, &updated.set, asked);
-        }
-        Ok(updated.set)
     }
 }
 

@@ -1,14 +1,20 @@
 //! Files in the making: the content of a root or targets file, to be changed
 //! and then written in canonical form.
 
+mod write;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+#[cfg(feature = "server")]
+pub(crate) use write::escape_into;
+pub use write::write_file;
+pub(crate) use write::{Object, write_key, write_signature};
+
 use super::json::{self, Malformed, Value};
 use super::root::{Keys, read_key_ids, read_keys};
-use super::write::{self, Object};
 use super::{DelegatedRole, Envelope, FileMeta, RoleKeys, Targets};
 use crate::crypto::{KeyId, PublicKey};
 
@@ -295,8 +301,30 @@ impl TargetsDraft {
     }
 }
 
+impl Targets {
+    /// Copies targets as they stand into another file, without members that
+    /// Notary does not know.
+    fn copy(&self, range: Range<usize>, into: &mut Object<'_>) {
+        let mut rest = self.envelope().targets().get(range).unwrap_or_default();
+        while let Some(first) = rest.first() {
+            let unusual = self.envelope().next_unusual(first);
+            let at = unusual.map_or(rest.len(), |unusual| rest.partition_point(|entry| entry < unusual));
+            let (run, others) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+            into.members(self.envelope().run(run));
+            rest = others;
+            if let Some((other, others)) = rest.split_first() {
+                let name = self.envelope().name_of(other);
+                into.members(
+                    &[b"\"", name, b"\":", &known_members(self.envelope().value_of(other))].concat(),
+                );
+                rest = others;
+            }
+        }
+    }
+}
+
 /// A target as Notary writes it after reading it: without what it does not know.
-pub(super) fn known_members(canonical: &[u8]) -> Vec<u8> {
+fn known_members(canonical: &[u8]) -> Vec<u8> {
     let members = json::raw_members(canonical).unwrap_or_default();
     let raw = |name| members.get(name).and_then(|span: &Range<usize>| canonical.get(span.clone()));
     let mut out = Vec::with_capacity(canonical.len());

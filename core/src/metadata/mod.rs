@@ -2,6 +2,7 @@
 //! kinds of content. Reading a file here decides nothing about trust, and writing
 //! one signs nothing.
 
+#[cfg(feature = "signing")]
 mod draft;
 mod envelope;
 pub mod json;
@@ -11,23 +12,23 @@ mod root;
 mod snapshot;
 mod targets;
 mod time;
-mod write;
 
-pub(crate) use draft::write_snapshot;
+#[cfg(feature = "signing")]
+pub(crate) use draft::{Object, write_key, write_signature, write_snapshot};
+#[cfg(feature = "signing")]
+pub use draft::{RootDraft, TargetMeta, TargetsDraft, write_file};
 #[cfg(feature = "server")]
-pub(crate) use draft::write_timestamp;
-pub use draft::{RootDraft, TargetMeta, TargetsDraft};
+pub(crate) use draft::{escape_into, write_timestamp};
 pub use envelope::{Envelope, Signature};
+#[cfg(feature = "signing")]
 pub(crate) use root::read_key;
 pub use root::{MAX_ROLE_KEYS, RoleKeys, Root};
 pub(crate) use snapshot::hex;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{DelegatedRole, Target, Targets};
-pub(crate) use time::{format as format_time, parse as parse_time};
-#[cfg(feature = "server")]
-pub(crate) use write::escape_into;
-pub use write::write_file;
-pub(crate) use write::{Object, write_key, write_signature};
+pub(crate) use time::format as format_time;
+#[cfg(feature = "signing")]
+pub(crate) use time::parse as parse_time;
 
 /// Most signatures that one file may carry. Stops files that cost a signature
 /// check for every hundred bytes.

@@ -1,16 +1,13 @@
 //! Targets and delegations: which digests a role signed, and whom it trusts further.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::draft::known_members;
 use super::envelope::Entry;
 use super::json::{self, Malformed, Value};
 use super::plain::PlainTarget;
 use super::root::{read_key_ids, read_keys};
-use super::write::Object;
 use super::{Common, Envelope, RoleKeys, role};
 
 /// Most paths that one delegation may have: each is compared with each of its parent's.
@@ -88,24 +85,6 @@ impl Targets {
     /// The canonical text of a target.
     pub(super) fn raw_value(&self, index: usize) -> Option<&[u8]> {
         Some(self.envelope.value_of(self.envelope.targets().get(index)?))
-    }
-
-    /// Copies targets as they stand into another file, without members that
-    /// Notary does not know.
-    pub(super) fn copy(&self, range: Range<usize>, into: &mut Object<'_>) {
-        let mut rest = self.envelope.targets().get(range).unwrap_or_default();
-        while let Some(first) = rest.first() {
-            let unusual = self.envelope.next_unusual(first);
-            let at = unusual.map_or(rest.len(), |unusual| rest.partition_point(|entry| entry < unusual));
-            let (run, others) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-            into.members(self.envelope.run(run));
-            rest = others;
-            if let Some((other, others)) = rest.split_first() {
-                let name = self.envelope.name_of(other);
-                into.members(&[b"\"", name, b"\":", &known_members(self.envelope.value_of(other))].concat());
-                rest = others;
-            }
-        }
     }
 
     fn compare_name(&self, entry: &Entry, name: &str) -> Ordering {

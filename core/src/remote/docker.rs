@@ -38,17 +38,6 @@ pub(super) fn credentials_key(registry: &str) -> &str {
     }
 }
 
-/// Where the engine keeps certificates of registries.
-const ENGINE_CERTIFICATES: &str = "/etc/docker/certs.d";
-
-/// The host of a registry.
-pub(super) fn registry_host(registry: &str) -> &str {
-    match registry {
-        "docker.io" => "registry-1.docker.io",
-        other => other,
-    }
-}
-
 /// What Docker keeps for a host, in `tls/<host[:port]>` or the engine's directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct HostCertificates {
@@ -56,25 +45,6 @@ pub(super) struct HostCertificates {
     pub(super) authorities: Vec<PathBuf>,
     /// `X.cert` with `X.key`: what to show to the server.
     pub(super) pairs: Vec<(PathBuf, PathBuf)>,
-}
-
-impl HostCertificates {
-    pub(super) fn extend(&mut self, other: Self) {
-        self.authorities.extend(other.authorities);
-        self.pairs.extend(other.pairs);
-    }
-}
-
-/// What the engine has for a registry, as far as we may look: it runs as root.
-pub(super) fn engine_certificates(authority: &str) -> Result<HostCertificates> {
-    let dir = Path::new(ENGINE_CERTIFICATES).join(authority);
-    match fs::read_dir(&dir) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            log::warn!("{}: {error}; the engine's certificates are not used", dir.display());
-            Ok(HostCertificates::default())
-        }
-        _ => host_certificates(&dir),
-    }
 }
 
 /// Reads a host's directory as Docker does, with Docker's words for a missing half.
@@ -129,8 +99,6 @@ mod tests {
         assert_eq!(trust_server("reg.example:5000"), "https://reg.example:5000");
         assert_eq!(credentials_key("docker.io"), "https://index.docker.io/v1/");
         assert_eq!(credentials_key("reg.example:5000"), "reg.example:5000");
-        assert_eq!(registry_host("docker.io"), "registry-1.docker.io");
-        assert_eq!(registry_host("reg.example:5000"), "reg.example:5000");
     }
 
     #[test]

@@ -9,13 +9,17 @@
 //! records (target `ureq_proto`) hold whole messages, `Authorization` included.
 
 mod auth;
+#[cfg(feature = "signing")]
+mod changes;
 mod connect;
 mod credentials;
 mod docker;
 mod endpoint;
 mod http;
+#[cfg(feature = "signing")]
 mod multipart;
 mod refusal;
+#[cfg(feature = "signing")]
 mod registry;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -31,11 +35,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::tls::{Certificate, ClientCert, TlsConfig};
 
-use crate::{Error, Result};
+use crate::Result;
 use auth::Auth;
 use credentials::{Credentials, Source};
 pub(crate) use docker::docker_trust_dir;
 use endpoint::Endpoint;
+#[cfg(feature = "signing")]
 pub(crate) use registry::Registry;
 pub(crate) use trust_server::Remote;
 
@@ -113,6 +118,7 @@ pub(crate) struct Remotes {
     danger_plain_http: bool,
     system_roots: tls::SystemRoots,
     trust_servers: Remembered<Remote>,
+    #[cfg(feature = "signing")]
     registries: Remembered<Registry>,
 }
 
@@ -138,6 +144,7 @@ impl Remotes {
             danger_plain_http: settings.danger_plain_http,
             system_roots: tls::SystemRoots::default(),
             trust_servers: Remembered::default(),
+            #[cfg(feature = "signing")]
             registries: Remembered::default(),
         })
     }
@@ -155,32 +162,6 @@ impl Remotes {
             };
             let tls = self.tls(&self.client_certificates(&server)?)?;
             Ok(Remote::new(Endpoint::new(server, tls, self.auth(registry, true))))
-        })
-    }
-
-    /// The registry itself.
-    ///
-    /// # Errors
-    /// As for [`Self::server_for`].
-    pub(crate) fn registry_for(&self, registry: &str) -> Result<Arc<Registry>> {
-        remembered(&self.registries, registry, || {
-            let host = docker::registry_host(registry);
-            let https = url::Server::parse(&format!("https://{host}"), false).map_err(|_| {
-                Error::InvalidConfiguration {
-                    what: "registry".to_owned(),
-                    reason: "its name makes no valid URL".to_owned(),
-                }
-            })?;
-            // As Docker: a registry on this machine need not speak TLS.
-            let plain = url::Server::parse(&format!("http://{host}"), self.danger_plain_http).ok();
-
-            let mut kept = self.client_certificates(&https)?;
-            kept.extend(docker::engine_certificates(https.authority())?);
-            let tls = self.tls(&kept)?;
-            // What was given for a trust server elsewhere is not for every registry.
-            let is_given = self.server.as_ref().is_none_or(|server| server.host() == https.host());
-            let endpoint = |server| Endpoint::new(server, tls.clone(), self.auth(registry, is_given));
-            Ok(Registry::new(endpoint(https), plain.map(endpoint)))
         })
     }
 

@@ -5,18 +5,23 @@
 //! would be over content that nobody has seen. Which manifest a tag means is
 //! the registry's word: a digest in the reference is the way not to rely on it.
 
-use std::sync::OnceLock;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ureq::http::HeaderMap;
 use ureq::http::header::CONTENT_TYPE;
 
-use super::Failure;
+use super::docker::{HostCertificates, host_certificates};
 use super::endpoint::{Endpoint, parsed};
 use super::http::{Answer, Request};
+use super::{Failure, Remotes, remembered, url};
 use crate::crypto::sha256;
 use crate::error::excerpt;
 use crate::metadata::hex;
+use crate::{Error, Result};
 
 /// The largest manifest that registries take. Stops one that sends without end.
 const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
@@ -28,6 +33,64 @@ const MANIFESTS: &str = "application/vnd.docker.distribution.manifest.v2+json, \
                          application/vnd.oci.image.index.v1+json";
 /// As much of a header as an error repeats.
 const MAX_EVIDENCE: usize = 100;
+
+/// Where the engine keeps certificates of registries.
+const ENGINE_CERTIFICATES: &str = "/etc/docker/certs.d";
+
+impl Remotes {
+    /// The registry itself.
+    ///
+    /// # Errors
+    /// As for [`Self::server_for`].
+    pub(crate) fn registry_for(&self, registry: &str) -> Result<Arc<Registry>> {
+        remembered(&self.registries, registry, || {
+            let host = registry_host(registry);
+            let https = url::Server::parse(&format!("https://{host}"), false).map_err(|_| {
+                Error::InvalidConfiguration {
+                    what: "registry".to_owned(),
+                    reason: "its name makes no valid URL".to_owned(),
+                }
+            })?;
+            // As Docker: a registry on this machine need not speak TLS.
+            let plain = url::Server::parse(&format!("http://{host}"), self.danger_plain_http).ok();
+
+            let mut kept = self.client_certificates(&https)?;
+            kept.extend(engine_certificates(https.authority())?);
+            let tls = self.tls(&kept)?;
+            // What was given for a trust server elsewhere is not for every registry.
+            let is_given = self.server.as_ref().is_none_or(|server| server.host() == https.host());
+            let endpoint = |server| Endpoint::new(server, tls.clone(), self.auth(registry, is_given));
+            Ok(Registry::new(endpoint(https), plain.map(endpoint)))
+        })
+    }
+}
+
+/// The host of a registry.
+fn registry_host(registry: &str) -> &str {
+    match registry {
+        "docker.io" => "registry-1.docker.io",
+        other => other,
+    }
+}
+
+impl HostCertificates {
+    fn extend(&mut self, other: Self) {
+        self.authorities.extend(other.authorities);
+        self.pairs.extend(other.pairs);
+    }
+}
+
+/// What the engine has for a registry, as far as we may look: it runs as root.
+fn engine_certificates(authority: &str) -> Result<HostCertificates> {
+    let dir = Path::new(ENGINE_CERTIFICATES).join(authority);
+    match fs::read_dir(&dir) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            log::warn!("{}: {error}; the engine's certificates are not used", dir.display());
+            Ok(HostCertificates::default())
+        }
+        _ => host_certificates(&dir),
+    }
+}
 
 /// What there is to sign of an image, computed from its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,4 +187,15 @@ impl Manifest {
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_hub_has_its_own_host() {
+        assert_eq!(registry_host("docker.io"), "registry-1.docker.io");
+        assert_eq!(registry_host("reg.example:5000"), "reg.example:5000");
+    }
 }

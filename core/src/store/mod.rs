@@ -8,12 +8,17 @@
 //! them stored is seen as a whole or not at all, whoever is killed meanwhile.
 
 mod cache;
+#[cfg(feature = "signing")]
 mod changes;
 mod disk;
+#[cfg(feature = "signing")]
 mod keys;
 mod lock;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache::{Store, View, is_plain};
+#[cfg(feature = "signing")]
+pub(crate) use cache::is_plain;
+pub(crate) use cache::{Store, View};
+#[cfg(feature = "signing")]
 pub(crate) use keys::{KeyStore, StoredKey, damaged, is_key_id};

@@ -19,6 +19,7 @@ mod set;
 pub(crate) mod signatures;
 
 pub use image::VerifiedImage;
+#[cfg(all(feature = "http", feature = "signing"))]
 pub(crate) use image::sha256_of;
 pub use pinning::Pinning;
 pub use policy::{Lookup, Policy, Rule};

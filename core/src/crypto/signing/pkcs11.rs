@@ -45,10 +45,10 @@ use x509_cert::der::oid::db::rfc5912::SECP_256_R_1;
 use zeroize::Zeroizing;
 
 use self::connection::{Connection, Failure};
-use super::digest::sha256;
-use super::key::{KeyId, PublicKey};
 use super::random::random;
 use super::signer::Signer;
+use crate::crypto::digest::sha256;
+use crate::crypto::key::{KeyId, PublicKey};
 use crate::error::{Error, Result, excerpt};
 
 /// What is listed.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Client;
 use super::publication::Publication;
 use super::publish::{Mode, Publisher};
 use super::steps::Step;
+use crate::client::Client;
 use crate::crypto::{KeyId, PublicKey};
 use crate::error::{Error, Result};
 use crate::metadata::role;

@@ -7,9 +7,8 @@ use std::time::SystemTime;
 
 use base64ct::{Base64, Encoding};
 
-use super::json;
-use super::{DelegatedRole, FileMeta, Signature, format_time};
 use crate::crypto::{KeyId, PublicKey};
+use crate::metadata::{DelegatedRole, FileMeta, Signature, format_time, json};
 
 /// A file: what was signed, and the signatures over it, in Notary's plain form.
 pub fn write_file(signed: &[u8], signatures: &[Signature]) -> Vec<u8> {

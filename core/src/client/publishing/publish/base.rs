@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Mode, Publisher};
-use crate::client::edit::invalid;
-use crate::client::init::Init;
-use crate::client::steps::{Resolver, Step};
+use crate::client::publishing::edit::invalid;
+use crate::client::publishing::init::Init;
+use crate::client::publishing::steps::{Resolver, Step};
 use crate::error::{Error, Result};
 use crate::signing::Draft;
 use crate::trust::Expiry;

@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::Client;
 use super::publication::Publication;
 use super::publish::{Mode, Publisher};
 use super::steps::{Step, canonical_ids};
+use crate::client::Client;
 use crate::error::Result;
 use crate::metadata::role;
 use crate::reference::Reference;

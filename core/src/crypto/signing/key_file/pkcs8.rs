@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::KeyFileFault;
 use super::cipher::{self, Cipher};
-use crate::crypto::private_key::{PrivateKey, Secret, ed25519_form};
+use crate::crypto::signing::private_key::{PrivateKey, Secret, ed25519_form};
 
 /// What Notary calls Ed25519. It is not the identifier of RFC 8410.
 const NOTARY_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.15.1");

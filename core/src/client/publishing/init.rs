@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Client;
-use super::cache::Stored;
 use super::edit::invalid;
 use super::publication::Publication;
 use super::publish::{Mode, Publisher};
+use crate::client::Client;
+use crate::client::cache::Stored;
 use crate::crypto::{KeyId, PublicKey, Signer};
 use crate::error::{Error, Result};
 use crate::metadata::{Envelope, Targets, role};
@@ -94,7 +94,7 @@ impl Publisher<'_> {
             return self.imagined();
         }
         let timestamp = self.server_key(role::TIMESTAMP, false)?;
-        let snapshot = match init.local_snapshot || self.client.snapshot_local {
+        let snapshot = match init.local_snapshot || self.client.publishing.snapshot_local {
             true => None,
             false => Some(self.server_key(role::SNAPSHOT, false)?),
         };

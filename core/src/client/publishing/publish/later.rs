@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::{Publisher, is_conflict};
-use crate::client::edit::invalid;
-use crate::client::publication::{ChangeSummary, Publication};
-use crate::client::steps::{Resolver, Step, canonical_ids};
+use crate::client::publishing::edit::invalid;
+use crate::client::publishing::publication::{ChangeSummary, Publication};
+use crate::client::publishing::steps::{Resolver, Step, canonical_ids};
 use crate::crypto::KeyId;
 use crate::error::{Error, Result};
 use crate::metadata::{format_time, role};
@@ -81,7 +81,7 @@ impl Publisher<'_> {
             let reason = "somebody else published at the same time; run it again".into();
             return Err(Error::Conflict { gun: self.gun().to_owned(), reason });
         }
-        Proposal::new(&draft, &self.client.lifetimes.at(self.now), &|id, _| self.signer(id))
+        Proposal::new(&draft, &self.client.publishing.lifetimes.at(self.now), &|id, _| self.signer(id))
     }
 
     /// Adds our signatures to a proposal for what is published.
@@ -93,7 +93,7 @@ impl Publisher<'_> {
 
     /// Its changes do not show how long the files of a proposal last.
     fn check_expiry(&self, proposal: &Proposal) -> Result<()> {
-        let last = self.client.lifetimes.at(self.now.checked_add(CLOCK_SKEW).unwrap_or(self.now));
+        let last = self.client.publishing.lifetimes.at(self.now.checked_add(CLOCK_SKEW).unwrap_or(self.now));
         for role in proposal.signers().into_keys() {
             if let Some(expires) = proposal.expiry(role).filter(|expires| *expires > last(role)) {
                 let reason = format!(
@@ -114,7 +114,9 @@ impl Publisher<'_> {
         super::warn_of_unsigned(&draft, &mut warnings);
         let files = self.sign_with(
             &draft,
-            &|role| proposal.expiry(role).unwrap_or_else(|| self.client.lifetimes.at(self.now)(role)),
+            &|role| {
+                proposal.expiry(role).unwrap_or_else(|| self.client.publishing.lifetimes.at(self.now)(role))
+            },
             &|role| proposal.signatures(role).to_vec(),
         )?;
         let parts: Vec<(&str, &[u8])> =
@@ -141,7 +143,7 @@ impl Publisher<'_> {
 
     /// The files that would be signed, and who could sign them.
     pub(super) fn plan(&self, draft: &Draft, warnings: &mut BTreeSet<String>) -> Result<Vec<SignedFile>> {
-        let expiry = self.client.lifetimes.at(self.now);
+        let expiry = self.client.publishing.lifetimes.at(self.now);
         let mut planned = Vec::new();
         for unsigned in draft.unsigned(&expiry)? {
             let made = self.rotations.borrow();

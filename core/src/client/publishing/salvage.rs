@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::publish::{Base, Publisher};
-use super::update::Update;
+use crate::client::update::Update;
 use crate::error::{Error, Fault, Result};
 use crate::metadata::{Envelope, Snapshot, Targets, role};
 use crate::remote::Failure;

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::Publisher;
 use crate::client::Client;
-use crate::client::edit::{Target, invalid};
-use crate::client::steps::Step;
+use crate::client::publishing::edit::{Target, invalid};
+use crate::client::publishing::steps::Step;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
 use crate::remote::Failure;

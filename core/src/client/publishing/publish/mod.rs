@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::Client;
+use crate::client::Client;
 pub(super) use base::Base;
 use base::Stamp;
 
@@ -254,9 +254,10 @@ impl<'a> Publisher<'a> {
     /// Removes a key that was made for this repository and signs nothing in it any
     /// more. Stricter: Notary also removes those that others may need.
     fn remove_retired(&self, id: &KeyId, draft: &Draft) -> Result<()> {
-        let is_ours = self.client.keys.find(id)?.is_some_and(|key| key.gun().as_deref() == Some(self.gun()));
+        let is_ours =
+            self.client.publishing.keys.find(id)?.is_some_and(|key| key.gun().as_deref() == Some(self.gun()));
         if is_ours && !draft.uses(id) {
-            self.client.keys.remove(id)?;
+            self.client.publishing.keys.remove(id)?;
         }
         Ok(())
     }
@@ -287,7 +288,7 @@ impl<'a> Publisher<'a> {
     }
 
     pub(in crate::client) fn sign(&self, draft: &Draft) -> Result<Vec<SignedFile>> {
-        self.sign_with(draft, &self.client.lifetimes.at(self.now), &|_| Vec::new())
+        self.sign_with(draft, &self.client.publishing.lifetimes.at(self.now), &|_| Vec::new())
     }
 
     /// All files to upload, with the signatures that others made. The snapshot is

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Client;
 use super::keys::{KeyInfo, KeyKind, gun_header};
 use super::passphrase::{self, PassphraseSource};
+use crate::client::Client;
 use crate::crypto::{KeyFile, KeyId, PrivateKey, Signer};
 use crate::error::{Error, Result};
 use crate::metadata::role;
@@ -24,9 +24,9 @@ impl Client {
     /// The keys for one operation.
     pub(crate) fn keyring(&self) -> Keyring<'_> {
         Keyring {
-            store: &self.keys,
-            signers: &self.signers,
-            passphrases: &self.passphrases,
+            store: &self.publishing.keys,
+            signers: &self.publishing.signers,
+            passphrases: &self.publishing.passphrases,
             opened: Mutex::default(),
         }
     }

@@ -14,8 +14,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 use zeroize::Zeroizing;
 
 use super::{self_signed, validity};
-use crate::crypto::private_key::PrivateKey;
-use crate::crypto::random::no_randomness;
+use crate::crypto::signing::private_key::PrivateKey;
+use crate::crypto::signing::random::no_randomness;
 use crate::error::{Error, Result};
 
 /// A certificate for a TLS server at this address and on loopback, as PEM, and

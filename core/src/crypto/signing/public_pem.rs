@@ -7,11 +7,11 @@ use ed25519_dalek::VerifyingKey;
 use x509_cert::der::pem::{self, LineEnding};
 use zeroize::Zeroizing;
 
-use super::certificate::Certificate;
-use super::key::{KeyType, PublicKey};
 use super::pem_block::Block;
-use super::signature::MIN_RSA_BITS;
-use super::subject_key::SubjectKey;
+use crate::crypto::certificate::Certificate;
+use crate::crypto::key::{KeyType, PublicKey};
+use crate::crypto::signature::MIN_RSA_BITS;
+use crate::crypto::subject_key::SubjectKey;
 use crate::error::{Error, Result};
 
 const CERTIFICATE: &str = "CERTIFICATE";
@@ -98,11 +98,11 @@ fn invalid(reason: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bundle::tests::{NOW, pem};
     use super::super::private_key::PrivateKey;
     use super::super::private_key::tests::keys_of_every_kind;
     use super::super::signer::Signer;
     use super::*;
+    use crate::crypto::bundle::tests::{NOW, pem};
 
     fn read(text: impl AsRef<[u8]>) -> Result<Vec<PublicKey>> {
         public_keys_from_pem(text.as_ref(), UNIX_EPOCH + NOW)

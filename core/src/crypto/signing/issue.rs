@@ -18,10 +18,10 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::{Time, Validity};
 
-use super::bundle::CertificateBundle;
-use super::key::{KeyType, PublicKey};
 use super::random::random;
 use super::signer::{Signer, der_from_fixed, sign_checked};
+use crate::crypto::bundle::CertificateBundle;
+use crate::crypto::key::{KeyType, PublicKey};
 use crate::error::{Error, Result, excerpt};
 
 #[cfg(feature = "server")]
@@ -174,11 +174,11 @@ mod tests {
     use base64ct::{Base64, Encoding};
     use x509_cert::Certificate;
 
-    use super::super::bundle::tests::{DAY, NOW};
     use super::super::private_key::PrivateKey;
     use super::super::private_key::tests::keys_of_every_kind;
     use super::super::signer::tests::Remote;
     use super::*;
+    use crate::crypto::bundle::tests::{DAY, NOW};
 
     const GUN: &str = "registry.example:5000/team/app";
 

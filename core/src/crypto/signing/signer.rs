@@ -2,8 +2,8 @@
 
 use p256::ecdsa::Error as NotDer;
 
-use super::key::{KeyType, PublicKey};
-use super::subject_key::SubjectKey;
+use crate::crypto::key::{KeyType, PublicKey};
+use crate::crypto::subject_key::SubjectKey;
 use crate::error::{Error, Result};
 
 /// Something that signs with one key: a key on disk, in an HSM, behind a callback.

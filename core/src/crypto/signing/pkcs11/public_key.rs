@@ -7,9 +7,9 @@ use x509_cert::der::oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION};
 use x509_cert::der::{self, Decode, Encode};
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo};
 
-use super::super::key::{KeyType, PublicKey};
-use super::super::signature::MIN_RSA_BITS;
-use super::super::subject_key::SubjectKey;
+use crate::crypto::key::{KeyType, PublicKey};
+use crate::crypto::signature::MIN_RSA_BITS;
+use crate::crypto::subject_key::SubjectKey;
 
 /// What [`read`] needs; each kind of key has two of them.
 pub(super) const ATTRIBUTES: [AttributeType; 4] =

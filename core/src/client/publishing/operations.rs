@@ -5,10 +5,10 @@ use std::ffi::OsString;
 
 use serde::Serialize;
 
-use super::Client;
 use super::edit::{Edit, Rotation, Target, invalid};
 use super::publication::Publication;
 use super::publish::{Mode, Publisher};
+use crate::client::Client;
 use crate::crypto::PublicKey;
 use crate::error::{Error, Result};
 use crate::reference::Reference;

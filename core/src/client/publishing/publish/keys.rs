@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Publisher;
-use crate::client::edit::{Rotation, invalid};
+use crate::client::publishing::edit::{Rotation, invalid};
 use crate::crypto::{KeyId, PrivateKey, PublicKey, Signer};
 use crate::error::{Error, Result};
 use crate::metadata::json::{self, Value};
@@ -56,7 +56,7 @@ impl Publisher<'_> {
         if name != role::ROOT {
             return Ok(signer.public_key().clone());
         }
-        let valid = CERTIFICATE.max(self.client.lifetimes.of(role::ROOT));
+        let valid = CERTIFICATE.max(self.client.publishing.lifetimes.of(role::ROOT));
         crate::crypto::issue_root_certificate(self.gun(), signer, self.now, valid)
     }
 

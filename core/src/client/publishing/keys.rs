@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::Client;
 use super::keyring::open_stored;
 use super::passphrase;
+use crate::client::Client;
 use crate::crypto::{KeyFile, KeyId, PublicKey, Signer, public_key_to_pem, public_keys_from_pem};
 use crate::error::{Error, Result, excerpt};
 use crate::metadata::role;
@@ -225,7 +225,7 @@ impl Client {
     /// # Errors
     /// [`Error::KeyNotFound`] if there is no such key.
     pub fn export_keys(&self, selection: &KeySelection) -> Result<Zeroizing<String>> {
-        let mut keys = self.keys.list()?;
+        let mut keys = self.publishing.keys.list()?;
         match selection {
             KeySelection::All => {}
             KeySelection::Gun(gun) => {
@@ -261,17 +261,17 @@ impl Client {
         let stored = self.stored(key_id)?;
         let role = stored.role();
         new.map_or(Ok(()), |new| passphrase::check(new, key_id, &role))?;
-        let key = open_stored(&stored, &self.passphrases)?;
+        let key = open_stored(&stored, &self.publishing.passphrases)?;
         let chosen;
         let new = match new {
             Some(new) => new,
             None => {
-                chosen = passphrase::choose(&self.passphrases, key_id, &role)?;
+                chosen = passphrase::choose(&self.publishing.passphrases, key_id, &role)?;
                 chosen.as_str()
             }
         };
         let block = KeyFile::encrypt(&key, new, &role, stored.file().gun())?;
-        self.keys.replace(stored, block)
+        self.publishing.keys.replace(stored, block)
     }
 
     /// Removes a private key. Without a copy it is gone for good.
@@ -279,7 +279,7 @@ impl Client {
     /// # Errors
     /// [`Error::KeyNotFound`], [`Error::StoreError`].
     pub fn remove_key(&self, key_id: &str) -> Result<()> {
-        if self.keys.remove(&KeyId::from_listed(key_id))? {
+        if self.publishing.keys.remove(&KeyId::from_listed(key_id))? {
             Ok(())
         } else {
             Err(self.not_found(&[key_id], "has this ID"))
@@ -287,7 +287,7 @@ impl Client {
     }
 
     fn stored(&self, key_id: &str) -> Result<StoredKey> {
-        let found = self.keys.find(&KeyId::from_listed(key_id))?;
+        let found = self.publishing.keys.find(&KeyId::from_listed(key_id))?;
         found.ok_or_else(|| self.not_found(&[key_id], "has this ID"))
     }
 
@@ -295,7 +295,7 @@ impl Client {
         Error::KeyNotFound {
             role: "this operation".into(),
             key_ids: key_ids.iter().map(|id| excerpt(id, MAX_LABEL)).collect(),
-            reason: format!("no key in {} {wanted}", self.keys.directory().display()),
+            reason: format!("no key in {} {wanted}", self.publishing.keys.directory().display()),
         }
     }
 
@@ -334,7 +334,7 @@ impl Client {
             }
         }
         for (id, blocks) in &files {
-            self.keys.store(id, blocks)?;
+            self.publishing.keys.store(id, blocks)?;
         }
         files.iter().map(|(id, _)| Ok(KeyInfo::of_stored(&self.stored(id.as_str())?))).collect()
     }
@@ -348,11 +348,11 @@ impl Client {
         role: &str,
         rejected: &dyn Fn(&str) -> Error,
     ) -> Result<()> {
-        let Some(there) = self.keys.find(id)? else { return Ok(()) };
+        let Some(there) = self.publishing.keys.find(id)? else { return Ok(()) };
         if there.blocks().any(|known| *known.to_pem() == *block.to_pem()) {
             return Ok(());
         }
-        let key = passphrase::decrypt(&self.passphrases, block, id.as_str(), role, rejected)?;
+        let key = passphrase::decrypt(&self.publishing.passphrases, block, id.as_str(), role, rejected)?;
         if key.id() == id { Ok(()) } else { Err(rejected(&misnamed(key.id()))) }
     }
 
@@ -373,13 +373,13 @@ impl Client {
             }
             known => known,
         };
-        let key = passphrase::decrypt(&self.passphrases, &block, unnamed, &role, rejected)?;
+        let key = passphrase::decrypt(&self.publishing.passphrases, &block, unnamed, &role, rejected)?;
         let id = key.id();
         // Stricter: Notary stores a key under whatever ID its header says.
         if known.is_some_and(|known| known != *id) {
             return Err(rejected(&misnamed(id)));
         }
-        let passphrase = passphrase::choose(&self.passphrases, id.as_str(), &role)?;
+        let passphrase = passphrase::choose(&self.publishing.passphrases, id.as_str(), &role)?;
         Ok((id.clone(), KeyFile::encrypt(&key, &passphrase, &role, gun)?))
     }
 }
@@ -585,7 +585,7 @@ mod tests {
 
     /// Whether the key is stored, under this passphrase.
     fn opens(client: &Client, id: &str, passphrase: &str) -> bool {
-        let stored = client.keys.find(&KeyId::from_listed(id)).unwrap().unwrap();
+        let stored = client.publishing.keys.find(&KeyId::from_listed(id)).unwrap().unwrap();
         stored.file().decrypt(Some(passphrase)).is_ok_and(|key| key.id().as_str() == id)
     }
 

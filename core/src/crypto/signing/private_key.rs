@@ -11,11 +11,11 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::oid::db::rfc5912::{SECP_256_R_1, SECP_384_R_1, SECP_521_R_1};
 use zeroize::Zeroizing;
 
-use super::digest::sha256;
-use super::key::{KeyId, KeyType, PublicKey};
 use super::key_file::KeyFileFault;
 use super::random::no_randomness;
 use super::signer::Signer;
+use crate::crypto::digest::sha256;
+use crate::crypto::key::{KeyId, KeyType, PublicKey};
 use crate::error::{Error, Result};
 
 /// A private key in memory. It is wiped when it is dropped.
@@ -193,9 +193,9 @@ mod rsa {
     use x509_cert::der::{Decode, Encode};
     use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo};
 
-    use super::super::signature::MIN_RSA_BITS;
-    use super::super::subject_key::SubjectKey;
     use super::{KeyFileFault, KeyType, PublicKey, Result, internal};
+    use crate::crypto::signature::MIN_RSA_BITS;
+    use crate::crypto::subject_key::SubjectKey;
 
     /// The public key, as Go encodes it, if this is a key that signs.
     pub(super) fn public_key(pkcs1: &[u8]) -> Result<PublicKey, KeyFileFault> {
