@@ -45,7 +45,8 @@ html_theme = "furo"
 html_title = "tagtrust"
 html_copy_source = False
 html_show_sphinx = False
-# `index.html`, which leads to the first page.
+html_css_files = ["tables.css"]
+# `index.html`, which leads to the first page, and the style sheet.
 html_extra_path = ["site"]
 
 
