@@ -1,4 +1,4 @@
-"""One vocabulary: what docs/reference.md says is called what is so in Rust, C, Go and Python, and nothing is left out."""
+"""One vocabulary: the names in docs/reference.md are those of Rust, C, Go, Python and the command, and all of them."""
 
 import argparse
 import inspect
