@@ -280,13 +280,6 @@ static const char *set_timeout(struct settings *to, char **words, size_t count) 
     return read_number(words[0], 1, MAX_SECONDS, &to->timeout);
 }
 
-static const char *set_offline_max_age(struct settings *to, char **words, size_t count) {
-    unsigned seconds;
-    const char *wrong = read_number(words[0], 0, MAX_SECONDS, &seconds);
-    (void)count;
-    return wrong ? wrong : done(tagtrust_config_set_offline_max_age_ms(to->library, seconds * UINT64_C(1000)));
-}
-
 static const char *set_require_fresh(struct settings *to, char **words, size_t count) {
     bool required;
     const char *wrong = read_bool(words[0], &required);
@@ -356,24 +349,23 @@ static const struct setting {
     const char *name;
     size_t least, most; /* words */
     bool repeats;
-    bool is_path;
+    size_t first_path; /* from this word on they are paths; 0: none is */
     const char *(*set)(struct settings *, char **, size_t);
 } SETTINGS[] = {
-    {"trust_dir", 1, 1, false, true, set_trust_dir},
-    {"docker_config", 1, 1, false, true, set_docker_config},
-    {"server", 1, 1, false, false, set_server},
-    {"ca_file", 1, 1, false, true, set_ca_file},
-    {"client_cert", 2, 2, false, true, set_client_cert},
-    {"timeout", 1, 1, false, false, set_timeout},
-    {"offline_max_age", 1, 1, false, false, set_offline_max_age},
-    {"require_fresh", 1, 1, false, false, set_require_fresh},
-    {"danger_plain_http", 1, 1, false, false, set_danger_plain_http},
-    {"trust_on_first_use", 1, 1, false, false, set_trust_on_first_use},
-    {"pin_certificate", 2, MAX_WORDS, true, false, pin_certificate},
-    {"pin_ca", 2, 2, true, false, pin_ca},
-    {"require_signer", 2, 2, true, false, require_signer},
-    {"require_threshold", 3, MAX_WORDS, true, false, require_threshold},
-    {"exempt", 1, 1, true, false, add_exemption},
+    {"trust_dir", 1, 1, false, 1, set_trust_dir},
+    {"docker_config", 1, 1, false, 1, set_docker_config},
+    {"server", 1, 1, false, 0, set_server},
+    {"ca_file", 1, 1, false, 1, set_ca_file},
+    {"client_cert", 2, 2, false, 1, set_client_cert},
+    {"timeout", 1, 1, false, 0, set_timeout},
+    {"require_fresh", 1, 1, false, 0, set_require_fresh},
+    {"danger_plain_http", 1, 1, false, 0, set_danger_plain_http},
+    {"trust_on_first_use", 1, 1, false, 0, set_trust_on_first_use},
+    {"pin_certificate", 2, MAX_WORDS, true, 0, pin_certificate},
+    {"pin_ca", 2, 2, true, 2, pin_ca},
+    {"require_signer", 2, 2, true, 0, require_signer},
+    {"require_threshold", 3, MAX_WORDS, true, 0, require_threshold},
+    {"exempt", 1, 1, true, 0, add_exemption},
 };
 enum { SETTING_COUNT = sizeof SETTINGS / sizeof *SETTINGS };
 
@@ -383,12 +375,14 @@ static const char *read_line(struct settings *to, char *line, bool *seen) {
     char *words[MAX_WORDS + 1], *rest = NULL;
     size_t count = 0;
 
+    if (line[strspn(line, blanks)] == '#')
+        return NULL;
     for (char *word = strtok_r(line, blanks, &rest); word; word = strtok_r(NULL, blanks, &rest)) {
         if (count == MAX_WORDS + 1)
             return "there are too many words";
         words[count++] = word;
     }
-    if (count == 0 || words[0][0] == '#')
+    if (count == 0)
         return NULL;
 
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -400,7 +394,7 @@ static const char *read_line(struct settings *to, char *line, bool *seen) {
         seen[i] = true;
         if (count - 1 < setting->least || count - 1 > setting->most)
             return "there are too few or too many words";
-        for (size_t word = 1; setting->is_path && word < count; word++)
+        for (size_t word = setting->first_path; word > 0 && word < count; word++)
             if (words[word][0] != '/')
                 return "it is a path that starts with \"/\"";
         return setting->set(to, words + 1, count - 1);

@@ -318,10 +318,10 @@ EXEMPT = "exempt r.example/infra/*"
         ("require_fresh maybe", 'require_fresh: it is "yes" or "no"'),
         ("trust_on_first_use true", 'trust_on_first_use: it is "yes" or "no"'),
         ("danger_plain_http YES", 'danger_plain_http: it is "yes" or "no"'),
-        ("offline_max_age 1.5", "offline_max_age: that is no number"),
         ("pin_certificate r.example/a", "pin_certificate: there are too few or too many words"),
         ("pin_certificate r.example/a 00", "InvalidConfiguration: "),
         ("pin_ca r.example/ /nonexistent", "pin_ca: "),
+        ("pin_ca r.example/ ca.pem", 'pin_ca: it is a path that starts with "/"'),
         ("require_signer r.example/a", "require_signer: there are too few or too many words"),
         ("require_threshold r.example/a 3 alice bob", ""),
         ("require_threshold r.example/a x alice", "require_threshold: that is no number"),
@@ -342,7 +342,7 @@ def test_settings_that_cannot_be_used_let_nothing_through(verifier, line, proble
 
 
 def test_the_line_with_the_mistake_is_named(verifier):
-    verifier.config.write_text(f"# a comment\r\n\n{EXEMPT}\n  \t# more\n\ttimeout \t 0 \n")
+    verifier.config.write_text(f"# a comment\r\n\n{EXEMPT}\n  \t#{' more' * 100}\n\ttimeout \t 0 \n")
     status, reason = verifier.ask("r.example/infra/a:1", OTHER)
     assert (status, reason) == (MISUSED, f"{verifier.config}, line 5: timeout: that number cannot be used")
 
