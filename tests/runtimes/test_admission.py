@@ -488,11 +488,14 @@ def test_a_new_certificate_is_used_without_a_restart(start, image, tmp_path):
         {"ca_file": "/nonexistent"},
         {"server": "ftp://x"},
         [],
+        # Else the first would be passed over.
+        '{"rules": [{"repository": "registry.example/*", "all_of": ["alice"]}], "rules": []}',
+        '{"timeout": NaN}',
     ],
 )
 def test_settings_that_cannot_be_used_end_it(config, tagtrust, tmp_path):
     webhook = Admission(tmp_path)
-    webhook.config.write_text(json.dumps(config))
+    webhook.config.write_text(config if isinstance(config, str) else json.dumps(config))
     done = run(*webhook.command(), check=False, timeout=20)
     assert done.returncode == 1 and done.stderr.startswith("admission: "), done.stderr
 

@@ -230,8 +230,8 @@ def refusal(code: int, reason: str, message: str) -> dict:
 # HTTP
 
 
-def read_review(body: bytes) -> dict:
-    """The request of an AdmissionReview."""
+def parse_json(text: str) -> Any:
+    """What two readers could understand differently is an error."""
 
     def unique(pairs):
         names = dict(pairs)
@@ -242,8 +242,13 @@ def read_review(body: bytes) -> dict:
     def no_constant(name):
         raise ValueError(f"{name} is no JSON")
 
+    return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+
+
+def read_review(body: bytes) -> dict:
+    """The request of an AdmissionReview."""
     try:
-        review = json.loads(body.decode(), object_pairs_hook=unique, parse_constant=no_constant)
+        review = parse_json(body.decode())
     except (ValueError, RecursionError) as error:
         raise Malformed(f"the body is no JSON: {error}") from None
     if (member(review, "apiVersion", str), member(review, "kind", str)) != ("admission.k8s.io/v1", "AdmissionReview"):
@@ -392,7 +397,7 @@ class Server(http.server.ThreadingHTTPServer):
 def read_config(path: str) -> Reviewer:
     """A reviewer by a JSON file. What is unknown in there is an error."""
     with open(path, encoding="utf-8") as file:
-        config = json.load(file)
+        config = parse_json(file.read())
 
     def take(source: Any, what: str, **kinds) -> dict:
         if not isinstance(source, dict):
