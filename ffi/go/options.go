@@ -91,7 +91,8 @@ type PassphraseRequest struct {
 //
 // Where no rule applies, nothing is trusted.
 type Pinning struct {
-	// Certificates are the IDs of the root keys that are admitted, by repository name.
+	// Certificates are the IDs of the root keys that are admitted, by repository name:
+	// one at least for each name.
 	Certificates map[string][]string
 	// CA are PEM files with the CA certificates that root certificates must chain
 	// to, by prefix.
@@ -229,6 +230,10 @@ func (s *settings) pin(pinning *Pinning) {
 		return
 	}
 	for name, keyIDs := range pinning.Certificates {
+		if len(keyIDs) == 0 {
+			// The library would not know of it, and take the next rule.
+			s.check("a name in Pinning.Certificates without key IDs", C.TAGTRUST_INVALID_CONFIGURATION)
+		}
 		for _, keyID := range keyIDs {
 			s.check("Pinning.Certificates", C.tagtrust_config_pin_certificate(s.config, s.text(name), s.text(keyID)))
 		}

@@ -291,6 +291,9 @@ func TestOptionsThatCannotBeUsedMakeNoClient(t *testing.T) {
 		"age":         {OfflineMaxAge: -time.Second},
 		"parallelism": {Parallelism: -1},
 		"pin":         {Pinning: &tagtrust.Pinning{Certificates: map[string][]string{repository: {"short"}}}},
+		// It would fall through to the next rule: here, to trust on first use.
+		"no pin": {Pinning: &tagtrust.Pinning{
+			Certificates: map[string][]string{repository: nil}, TrustOnFirstUse: true}},
 		"CA pin":      {Pinning: &tagtrust.Pinning{CA: map[string]string{"registry.example/": "missing.pem"}}},
 		"lookup":      {Policy: &tagtrust.Policy{Lookup: 7}},
 		"no signers":  {Policy: &tagtrust.Policy{Rules: []tagtrust.Rule{{Repository: "*"}}}},
