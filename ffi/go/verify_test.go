@@ -294,9 +294,9 @@ func TestOptionsThatCannotBeUsedMakeNoClient(t *testing.T) {
 		// It would fall through to the next rule: here, to trust on first use.
 		"no pin": {Pinning: &tagtrust.Pinning{
 			Certificates: map[string][]string{repository: nil}, TrustOnFirstUse: true}},
-		"CA pin":      {Pinning: &tagtrust.Pinning{CA: map[string]string{"registry.example/": "missing.pem"}}},
-		"lookup":      {Policy: &tagtrust.Policy{Lookup: 7}},
-		"no signers":  {Policy: &tagtrust.Policy{Rules: []tagtrust.Rule{{Repository: "*"}}}},
+		"CA pin":     {Pinning: &tagtrust.Pinning{CA: map[string]string{"registry.example/": "missing.pem"}}},
+		"lookup":     {Policy: &tagtrust.Policy{Lookup: 7}},
+		"no signers": {Policy: &tagtrust.Policy{Rules: []tagtrust.Rule{{Repository: "*"}}}},
 		"threshold": {Policy: &tagtrust.Policy{Rules: []tagtrust.Rule{
 			{Repository: "*", AnyOf: []string{"alice"}, Threshold: 2}}}},
 		"no threshold": {Policy: &tagtrust.Policy{Rules: []tagtrust.Rule{
