@@ -1121,7 +1121,8 @@ void tagtrust_text_free(tagtrust_text *text);
 /// count. `known_root` is the root that was trusted before, whose keys must have
 /// signed this one too; NULL, with a length of zero, if there is none, and then
 /// the pins alone decide. If versions lie between the two, they may have to be
-/// gone through one by one: each is the next one's known root.
+/// gone through one by one: each is the next one's known root, but only after
+/// this function accepted it. One that has expired cannot be gone through.
 tagtrust_status tagtrust_trusted_set_new(const tagtrust_config *config,
                                          const char *repository,
                                          const uint8_t *known_root,

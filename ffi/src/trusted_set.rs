@@ -63,7 +63,8 @@ fn time(clock: Option<&Clock>) -> SystemTime {
 /// count. `known_root` is the root that was trusted before, whose keys must have
 /// signed this one too; NULL, with a length of zero, if there is none, and then
 /// the pins alone decide. If versions lie between the two, they may have to be
-/// gone through one by one: each is the next one's known root.
+/// gone through one by one: each is the next one's known root, but only after
+/// this function accepted it. One that has expired cannot be gone through.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_trusted_set_new(
     config: *const Config,

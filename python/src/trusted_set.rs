@@ -39,7 +39,8 @@ use crate::settings::{Pinning, Policy};
 /// root: the file of the root.
 /// known_root: the root that was trusted before, whose keys must have signed this one
 ///     too; without it the pins alone decide. If versions lie between the two, they may
-///     have to be gone through one by one: each is the next one's known root.
+///     have to be gone through one by one: each is the next one's known root, but only
+///     after it was accepted here. One that has expired cannot be gone through.
 /// pinning: which roots may be trusted; default trust on first use.
 /// policy: which signatures count; default Docker's rule.
 /// clock: called without arguments for the time, as seconds since 1970 or an aware
