@@ -177,8 +177,33 @@ def test_everything_that_verifies_in_memory_is_in_the_table(tagtrust):
     assert once(column(heading, "Python", "TrustedSet.")) == members
 
 
+@pytest.mark.parametrize(("heading", "of"), [("An inspection", "Inspection"), ("A publication", "Publication")])
+def test_everything_that_other_answers_say_is_in_the_table(tagtrust, heading, of):
+    assert once(column(heading, "Rust", f"{of}::")) == rust_fields(of) | rust_methods(of)
+    assert once(column(heading, "C", f"tagtrust_{of.lower()}_")) == c_functions(f"tagtrust_{of.lower()}_")
+    assert once(column(heading, "Go", f"{of}.")) == go_fields(of) | go_methods(of)
+    assert once(column(heading, "Python", f"{of}.")) == python_members(tagtrust, of)
+
+
+def test_every_setting_of_a_server_is_in_the_table(tagtrust):
+    heading = "Settings of a trust server"
+    functions = c_functions("tagtrust_server_config_") - {"tagtrust_server_config_new"}
+    assert once(column(heading, "C", "tagtrust_server_config_")) == functions
+    assert once(column(heading, "Go", "ServerOptions.")) == go_fields("ServerOptions")
+    assert once(column(heading, "Python")) == inspect.signature(tagtrust.Server).parameters.keys()
+
+
 @pytest.mark.parametrize(
-    "heading", ["Operations", "Edits", "Settings of a client", "A verified image", "Verification in memory"]
+    "heading",
+    [
+        "Operations",
+        "Edits",
+        "Settings of a client",
+        "A verified image",
+        "Verification in memory",
+        "An inspection",
+        "A publication",
+    ],
 )
 def test_names_are_one_word_in_several_spellings(heading):
     for row in table(heading):
@@ -189,5 +214,5 @@ def test_names_are_one_word_in_several_spellings(heading):
 
 def word(name: str) -> str:
     """`offline_max_age`, `set_offline_max_age_ms` and `OfflineMaxAge` are one."""
-    name = re.sub(r"_(?:ms|count)$", "", name)
+    name = re.sub(r"_(?:ms|count)$", "", name.removeprefix("to_"))
     return name.replace("_", "").lower().removeprefix("set").removesuffix("s")
