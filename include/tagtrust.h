@@ -96,6 +96,10 @@
  * for it. They must return: an exception out of them ends the process, a longjmp
  * may do worse.
  *
+ * Signals. The library handles none. Its threads have SIGPIPE blocked, and so has
+ * a thread of yours during a call and in callbacks: whoever breaks off a
+ * connection does not end the process.
+ *
  * Secrets. Passphrases and private keys are wiped from memory when they are no
  * longer needed, and stand in no error, log or text but the one of
  * tagtrust_client_export_keys. Strings that you hand in are yours to wipe. A

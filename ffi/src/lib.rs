@@ -42,6 +42,8 @@ pub mod publishing_config;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod server_config;
+#[cfg(target_os = "linux")]
+mod signal;
 pub mod status;
 #[cfg(feature = "signing")]
 pub mod text;
