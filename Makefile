@@ -55,7 +55,7 @@ demo: build ## Sign with the real notary on our own server, then verify from Pyt
 
 .PHONY: test
 test: setup ## Run all tests: Rust, C, Python, and against the real programs
-	cargo test --locked --workspace --features $(FEATURES) --quiet
+	cargo test --locked --workspace --features $(FEATURES),tagtrust-ffi/test-panics --quiet
 	$(MAKE) --no-print-directory build
 	python -m pytest tests -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
@@ -70,6 +70,13 @@ bench: setup ## Measure against the real notary and notary-server, and in-proces
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time
 	@core/fuzz/run.sh
+
+.PHONY: sizes
+sizes: ## Build the C library in its four sizes with the profile `small`, and say what they are
+	@for features in server signing http ''; do \
+	    cargo build --locked --quiet --profile small -p tagtrust-ffi --lib --no-default-features --features "$$features"; \
+	    echo "$$(stat -c %s $(TARGET)/small/libtagtrust.so) bytes with $${features:-nothing}"; \
+	done
 
 .PHONY: header
 header: ## Write include/tagtrust.h anew; a test compares it with the sources

@@ -45,6 +45,8 @@ pub mod server_config;
 #[cfg(target_os = "linux")]
 mod signal;
 pub mod status;
+#[cfg(all(test, feature = "test-panics"))]
+mod test_panics;
 #[cfg(feature = "signing")]
 pub mod text;
 pub mod trusted_set;

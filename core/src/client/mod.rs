@@ -170,6 +170,8 @@ impl Client {
         expiry: Expiry,
         known: Option<Arc<TrustedSet>>,
     ) -> Result<Updated> {
+        #[cfg(feature = "test-panics")]
+        crate::trust::test_panic(reference.gun());
         let remote = self.remotes.server_for(reference.registry())?;
         let update = update::Update {
             gun: reference.gun(),

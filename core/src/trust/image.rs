@@ -62,6 +62,8 @@ impl TrustedSet {
     ) -> Result<Self> {
         let name = Reference::parse_name(repository)?;
         let gun = name.gun();
+        #[cfg(feature = "test-panics")]
+        super::test_panic(gun);
         pins.check()?;
         let known = known_root.map(|file| known(gun, file, now)).transpose()?;
         let root = root.into();

@@ -27,6 +27,12 @@ pub use resolve::Found;
 pub use root::{Expiry, TrustedRoot};
 pub use set::{Floors, TrustedSet};
 
+/// Panics where a test asks for it.
+#[cfg(feature = "test-panics")]
+pub(crate) fn test_panic(gun: &str) {
+    assert!(!gun.ends_with("/tagtrust-test-panic"), "a test asked for this panic");
+}
+
 /// Most bytes of a timestamp, as in Notary.
 pub const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;
 /// Most bytes of a root. Stricter than Notary's 100 MiB: a root is read before

@@ -1,0 +1,17 @@
+"""What the C library must not contain."""
+
+import pytest
+
+from interop.verifiers import BUILD
+from lab.need import need
+
+
+@pytest.mark.parametrize("name", ["libtagtrust.so", "libtagtrust.a"])
+def test_the_library_has_none_of_the_panics_that_tests_ask_for(name):
+    library = BUILD / name
+    need(library.exists(), "the C library")
+    content = library.read_bytes()
+    # A string beside it, so that the search is known to find some.
+    assert b"the trust data is that of" in content
+    assert b"tagtrust-test-panic" not in content
+    assert b"a test asked for this panic" not in content
