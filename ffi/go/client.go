@@ -70,7 +70,7 @@ func (c *Client) verify(reference string) (*Image, error) {
 	before := c.callbacks.failure.Load()
 	a := answers.Get().(*answer)
 	defer answers.Put(a)
-	image, err := a.take(C.go_client_verify(c.pointer, a.question(reference), a.image))
+	image, err := a.take(C.go_client_verify(address(c.pointer), a.ask(reference), a.image))
 	return image, c.callbacks.explain(err, before)
 }
 
@@ -117,9 +117,11 @@ func takeVerification(object *C.tagtrust_image, failure *C.tagtrust_error) Verif
 	if object == nil {
 		return Verification{Err: failed(C.tagtrust_error_status(failure), failure)}
 	}
-	var image C.go_image
-	C.go_take_image(object, &image)
-	return Verification{Image: takeImage(&image)}
+	a := answers.Get().(*answer)
+	defer answers.Put(a)
+	C.go_take_image(object, a.image)
+	image, err := a.take(C.TAGTRUST_OK)
+	return Verification{Image: image, Err: err}
 }
 
 // run runs a call of a client's, and gives up waiting when the context ends.

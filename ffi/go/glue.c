@@ -58,17 +58,17 @@ static tagtrust_status take(tagtrust_status status, tagtrust_image *object, tagt
     return status;
 }
 
-tagtrust_status go_client_verify(const tagtrust_client *client, const char *reference, go_image *image) {
+tagtrust_status go_client_verify(uintptr_t client, const char *reference, go_image *image) {
     tagtrust_image *object;
     tagtrust_error *error;
-    tagtrust_status status = tagtrust_client_verify(client, reference, &object, &error);
+    tagtrust_status status = tagtrust_client_verify((const tagtrust_client *)client, reference, &object, &error);
     return take(status, object, error, image);
 }
 
-tagtrust_status go_trusted_set_verify(const tagtrust_trusted_set *set, const char *tag, go_image *image) {
+tagtrust_status go_trusted_set_verify(uintptr_t set, const char *tag, go_image *image) {
     tagtrust_image *object;
     tagtrust_error *error;
-    tagtrust_status status = tagtrust_trusted_set_verify(set, tag, &object, &error);
+    tagtrust_status status = tagtrust_trusted_set_verify((const tagtrust_trusted_set *)set, tag, &object, &error);
     return take(status, object, error, image);
 }
 

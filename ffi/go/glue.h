@@ -19,8 +19,9 @@ typedef struct {
     char near[768];
 } go_image;
 
-tagtrust_status go_client_verify(const tagtrust_client *client, const char *reference, go_image *image);
-tagtrust_status go_trusted_set_verify(const tagtrust_trusted_set *set, const char *tag, go_image *image);
+/* Objects as numbers: for a pointer Go 1.19 would need memory. */
+tagtrust_status go_client_verify(uintptr_t client, const char *reference, go_image *image);
+tagtrust_status go_trusted_set_verify(uintptr_t set, const char *tag, go_image *image);
 /* Copies an image, and frees it. */
 void go_take_image(tagtrust_image *object, go_image *image);
 tagtrust_error *go_image_error(const go_image *image);

@@ -38,16 +38,19 @@ type Image struct {
 
 // answer is what one verification needs, used again by later ones.
 type answer struct {
-	text  []byte
-	image *C.go_image
+	question []byte
+	image    *C.go_image
+	// The strings of the last image: mostly they are the same again.
+	text  string
+	parts []string
 }
 
 var answers = sync.Pool{New: func() any { return &answer{image: new(C.go_image)} }}
 
-// question gives a text to C for one call.
-func (a *answer) question(text string) *C.char {
-	a.text = append(append(a.text[:0], unambiguous(text)...), 0)
-	return (*C.char)(unsafe.Pointer(&a.text[0]))
+// ask gives a text to C for one call.
+func (a *answer) ask(text string) *C.char {
+	a.question = append(append(a.question[:0], unambiguous(text)...), 0)
+	return (*C.char)(unsafe.Pointer(&a.question[0]))
 }
 
 // take takes over what a call answered.
@@ -55,48 +58,41 @@ func (a *answer) take(status cStatus) (*Image, error) {
 	if status != C.TAGTRUST_OK {
 		return nil, failed(status, C.go_image_error(a.image))
 	}
-	return takeImage(a.image), nil
+	a.split()
+	// Most images have few tags and signers, which then need no memory of their own.
+	whole := new(struct {
+		Image
+		few [3]string
+	})
+	image, names := &whole.Image, whole.few[:]
+	image.Repository, image.Tag, image.Digest = a.parts[0], a.parts[1], a.parts[2]
+	image.PinnedReference, image.Role = a.parts[3], a.parts[4]
+	image.Size, image.Fresh = uint64(a.image.size), bool(a.image.fresh)
+	image.Expires = time.Unix(int64(a.image.expires), 0).UTC()
+	all, tags := len(a.parts)-5, int(a.image.tags)
+	if all > len(names) {
+		names = make([]string, all)
+	}
+	for index, name := range a.parts[5:] {
+		names[index] = name
+	}
+	image.Tags = names[:tags:tags]
+	if all > tags {
+		image.Signers = names[tags:all:all]
+	}
+	return image, nil
 }
 
-// takeImage takes over what stands in `image`.
-func takeImage(image *C.go_image) *Image {
-	strings := &image.near[0]
-	if image.far != 0 {
-		strings = C.go_image_strings(image)
-		defer C.go_image_clear(image)
+// split reads the strings, which are the same part by part if they are as a whole.
+func (a *answer) split() {
+	start := &a.image.near[0]
+	if a.image.far != 0 {
+		start = C.go_image_strings(a.image)
+		defer C.go_image_clear(a.image)
 	}
-	// One copy: the strings of the image are parts of it.
-	text := C.GoStringN(strings, C.int(image.length))
-	next := func() (part string) {
-		part, text = cut(text)
-		return part
+	text := unsafe.Slice((*byte)(unsafe.Pointer(start)), int(a.image.length))
+	if string(text) != a.text {
+		a.text = string(text)
+		a.parts = strings.Split(strings.TrimSuffix(a.text, "\x00"), "\x00")
 	}
-	list := func(count C.size_t) []string {
-		if count == 0 {
-			return nil
-		}
-		list := make([]string, count)
-		for index := range list {
-			list[index] = next()
-		}
-		return list
-	}
-	return &Image{
-		Size:            uint64(image.size),
-		Expires:         time.Unix(int64(image.expires), 0).UTC(),
-		Fresh:           bool(image.fresh),
-		Repository:      next(),
-		Tag:             next(),
-		Digest:          next(),
-		PinnedReference: next(),
-		Role:            next(),
-		Tags:            list(image.tags),
-		Signers:         list(image.signers),
-	}
-}
-
-// cut gives what stands before the first NUL, and after it.
-func cut(text string) (before, after string) {
-	end := strings.IndexByte(text, 0)
-	return text[:end], text[end+1:]
 }

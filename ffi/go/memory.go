@@ -14,12 +14,9 @@ import (
 
 // Types that stand in many signatures.
 type (
-	cClient      = *C.tagtrust_client
-	cEdit        = *C.tagtrust_edit
-	cError       = *C.tagtrust_error
-	cPublication = *C.tagtrust_publication
-	cStatus      = C.tagtrust_status
-	cText        = *C.tagtrust_text
+	cClient = *C.tagtrust_client
+	cError  = *C.tagtrust_error
+	cStatus = C.tagtrust_status
 )
 
 // object is something of the C library's, which is freed when it was closed and
@@ -61,6 +58,9 @@ func (o *object) close() {
 		o.done()
 	}
 }
+
+// address of an object of the library's.
+func address[T any](object *T) C.uintptr_t { return C.uintptr_t(uintptr(unsafe.Pointer(object))) }
 
 // arguments are strings and arrays in C's memory, for one call.
 type arguments struct {
@@ -117,24 +117,7 @@ func unambiguous(text string) string {
 	return text
 }
 
-// takeText takes over a text of the library's.
-func takeText(text cText, status cStatus, object cError) ([]byte, error) {
-	if err := failed(status, object); err != nil {
-		return nil, err
-	}
-	defer C.tagtrust_text_free(text)
-	return C.GoBytes(unsafe.Pointer(C.tagtrust_text_data(text)), C.int(C.tagtrust_text_length(text))), nil
-}
-
-// takeJSON takes over a text of the library's, and reads it.
-func takeJSON[T any](text cText, status cStatus, object cError) (value T, err error) {
-	bytes, err := takeText(text, status, object)
-	if err == nil {
-		err = decode(bytes, &value)
-	}
-	return value, err
-}
-
+// decode reads JSON of the library's.
 func decode(bytes []byte, value any) error {
 	if err := json.Unmarshal(bytes, value); err != nil {
 		return &Error{Status: ErrInternalError, Message: fmt.Sprintf("the library's JSON cannot be read: %v", err)}

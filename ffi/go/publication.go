@@ -8,6 +8,13 @@ import "C"
 import (
 	"context"
 	"time"
+	"unsafe"
+)
+
+type (
+	cEdit        = *C.tagtrust_edit
+	cPublication = *C.tagtrust_publication
+	cText        = *C.tagtrust_text
 )
 
 // Publication is what was published, or staged, or what would be.
@@ -113,4 +120,22 @@ func (c *Client) act(
 		return struct{}{}, failed(status, failure)
 	})
 	return err
+}
+
+// takeText takes over a text of the library's.
+func takeText(text cText, status cStatus, object cError) ([]byte, error) {
+	if err := failed(status, object); err != nil {
+		return nil, err
+	}
+	defer C.tagtrust_text_free(text)
+	return C.GoBytes(unsafe.Pointer(C.tagtrust_text_data(text)), C.int(C.tagtrust_text_length(text))), nil
+}
+
+// takeJSON takes over a text of the library's, and reads it.
+func takeJSON[T any](text cText, status cStatus, object cError) (value T, err error) {
+	bytes, err := takeText(text, status, object)
+	if err == nil {
+		err = decode(bytes, &value)
+	}
+	return value, err
 }

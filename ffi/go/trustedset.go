@@ -37,7 +37,8 @@ type TrustedSetOptions struct {
 	// KnownRoot is the file of a root that was trusted before, whose keys must have
 	// signed this one too. Nil if there is none, and then the pins alone decide. If
 	// versions lie between the two, they may have to be gone through one by one: each
-	// is the next one's known root.
+	// is the next one's known root, but only after NewTrustedSet accepted it. One that
+	// has expired cannot be gone through.
 	KnownRoot []byte
 	Pinning   *Pinning
 	Policy    *Policy
@@ -137,7 +138,7 @@ func (s *TrustedSet) Verify(referenceOrTag string) (*Image, error) {
 	before := s.callbacks.failure.Load()
 	a := answers.Get().(*answer)
 	defer answers.Put(a)
-	image, err := a.take(C.go_trusted_set_verify(s.pointer, a.question(referenceOrTag), a.image))
+	image, err := a.take(C.go_trusted_set_verify(address(s.pointer), a.ask(referenceOrTag), a.image))
 	return image, s.callbacks.explain(err, before)
 }
 
