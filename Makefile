@@ -78,6 +78,10 @@ sizes: ## Build the C library in its four sizes with the profile `small`, and sa
 	    echo "$$(stat -c %s $(TARGET)/small/libtagtrust.so) bytes with $${features:-nothing}"; \
 	done
 
+.PHONY: sanitize
+sanitize: setup ## Run the C tests with a library under AddressSanitizer: minutes
+	PYTHONPATH=tests python tests/c/sanitize.py
+
 .PHONY: header
 header: ## Write include/tagtrust.h anew; a test compares it with the sources
 	TAGTRUST_WRITE_HEADER=1 cargo test --locked -p tagtrust-ffi --test header

@@ -59,6 +59,11 @@ def test_threads_may_free_what_others_use(program, work_dir):
 
 
 @in_c
+def test_whoever_breaks_off_a_connection_does_not_end_the_process(program, work_dir):
+    run(program("pipes.c"), work_dir)
+
+
+@in_c
 def test_what_threads_free_at_once_is_freed_once(program, work_dir):
     need(bool(shutil.which("valgrind")), "valgrind")
     run(*VALGRIND, program("races.c"), work_dir, 20)
