@@ -16,7 +16,7 @@ from lab import Notary, NotaryServer, Postgres, repositories
 from lab.need import need
 from lab.notary import PASSPHRASE
 from lab.postgres import NOTARY_TABLES, SIGNER_TABLES
-from lab.process import free_port
+from lab.process import free_port, toolchain
 
 APP, SIGNED = "registry.example/team/app", "registry.example/team/signed"
 PASSPHRASES = {f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE": PASSPHRASE for kind in ("ROOT", "REPOSITORY")}
@@ -77,8 +77,7 @@ def reader(tmp_path):
         "PATH": f"{BUILD}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "LD_LIBRARY_PATH": BUILD,
         **PASSPHRASES,
-        # Compilers keep their settings and caches there.
-        **{name: os.environ[name] for name in ("HOME", "RUSTUP_HOME", "CARGO_HOME", "GOCACHE") if name in os.environ},
+        **toolchain(),
     }
     directory = tmp_path / "here"
     directory.mkdir()

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from docs.story import ROOT
 from interop.verifiers import BUILD
 from lab import run
+from lab.process import toolchain
 
 SITE = BUILD.parent / "docs"
 PAGES = sorted(
@@ -36,7 +37,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site():
-    run("make", "docs", cwd=ROOT, env={"CARGO_TARGET_DIR": BUILD.parent, "CARGO_HOME": Path.home() / ".cargo"})
+    run("make", "docs", cwd=ROOT, env=toolchain() | {"CARGO_TARGET_DIR": BUILD.parent})
     return {path: Page(path) for path in SITE.rglob("*.html")}
 
 

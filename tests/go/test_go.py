@@ -12,6 +12,7 @@ from docs.story import Story
 from interop.verifiers import BUILD, ROOT
 from lab import Notary, TagtrustServer, repositories, run
 from lab.need import need
+from lab.process import toolchain
 
 PACKAGE = ROOT / "ffi/go"
 # With the build tags for libraries that can do less, and what the header is then told.
@@ -29,8 +30,7 @@ def home(tmp_path_factory):
     settings = [f"PREFIX={home}/.local", f"ARTEFACTS={BUILD}"]
     recipe = run("make", "--no-print-directory", "--dry-run", "install", *settings, cwd=ROOT).stdout
     # Its last line; the others build.
-    programs = {name: os.environ[name] for name in ("HOME", "RUSTUP_HOME", "CARGO_HOME") if name in os.environ}
-    run("bash", "-ec", recipe.splitlines()[-1], cwd=ROOT, env=programs)
+    run("bash", "-ec", recipe.splitlines()[-1], cwd=ROOT, env=toolchain())
     return home
 
 

@@ -13,6 +13,7 @@ from docs.story import blocks, commands
 from interop.verifiers import BUILD, ROOT
 from lab import run
 from lab.need import need
+from lab.process import toolchain
 
 README = (ROOT / "README.md").read_text()
 VERSION = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
@@ -22,7 +23,7 @@ TAG = "registry.example/team/app:1.2"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 PINNED = f"registry.example/team/app@{DIGEST}"
 # What the reader of the README has in common with who runs the tests.
-CARGO = {name: value for name, value in os.environ.items() if name.startswith(("CARGO", "RUST"))}
+CARGO = toolchain()
 CARGO.setdefault("CARGO_HOME", str(Path.home() / ".cargo"))
 CARGO.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
 

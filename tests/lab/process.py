@@ -115,6 +115,12 @@ class Daemon:
         raise RuntimeError(f"{type(self).__name__} does not answer: {self.log.read_text()}")
 
 
+def toolchain() -> dict[str, str]:
+    """What else of the environment compilers need: where their settings and caches are."""
+    names = [name for name in os.environ if name in ("HOME", "GOCACHE") or name.startswith(("CARGO", "RUST"))]
+    return {name: os.environ[name] for name in names}
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
