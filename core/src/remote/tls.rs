@@ -60,7 +60,12 @@ pub(crate) fn client_certificate(certificate: &Path, key: &Path) -> Result<Clien
 }
 
 pub(super) fn config(authorities: Vec<Certificate<'static>>, client: Option<ClientCert>) -> TlsConfig {
-    TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(authorities))).client_cert(client).build()
+    TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(authorities)))
+        .client_cert(client)
+        // Ours, whatever the process may have set for others.
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build()
 }
 
 pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
