@@ -66,10 +66,25 @@ bench: setup ## Measure against the real notary and notary-server, and in-proces
 	PYTHONPATH=tests python tests/bench/bench.py
 	cargo build --locked --release -p tagtrust --features pkcs11,server --bin tagtrust-server
 	PYTHONPATH=tests python tests/bench/serving.py
+	$(MAKE) --no-print-directory bindings
+
+# A library and a wheel as users install them, below target/bench.
+.PHONY: bindings
+bindings: setup ## Measure what calls from C, Python and Go cost over calls from Rust; part of `bench`
+	$(MAKE) --no-print-directory install PREFIX=$(TARGET)/bench DESTDIR= FFI_FEATURES=server
+	maturin build --locked --release --quiet -m python/Cargo.toml --out $(TARGET)/bench/wheels
+	python -m pip install --quiet --no-index --no-deps --upgrade --target $(TARGET)/bench/python $(TARGET)/bench/wheels/*.whl
+	cargo build --locked --profile small -p tagtrust-ffi --lib --no-default-features --features http
+	PYTHONPATH=tests python tests/bench/bindings.py --prefix $(TARGET)/bench --python $(TARGET)/bench/python \
+	    --verify-only $(TARGET)/small/libtagtrust.so
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time
 	@core/fuzz/run.sh
+
+.PHONY: sanitize
+sanitize: setup ## Run the C tests with a library under AddressSanitizer: minutes
+	PYTHONPATH=tests python tests/c/sanitize.py
 
 .PHONY: sizes
 sizes: ## Build the C library in its four sizes with the profile `small`, and say what they are
@@ -77,10 +92,6 @@ sizes: ## Build the C library in its four sizes with the profile `small`, and sa
 	    cargo build --locked --quiet --profile small -p tagtrust-ffi --lib --no-default-features --features "$$features"; \
 	    echo "$$(stat -c %s $(TARGET)/small/libtagtrust.so) bytes with $${features:-nothing}"; \
 	done
-
-.PHONY: sanitize
-sanitize: setup ## Run the C tests with a library under AddressSanitizer: minutes
-	PYTHONPATH=tests python tests/c/sanitize.py
 
 .PHONY: header
 header: ## Write include/tagtrust.h anew; a test compares it with the sources
@@ -118,11 +129,13 @@ uninstall: ## Remove what an install with the same variables put there
 	$(INSTALLER) uninstall
 
 .PHONY: lint
-lint: ## Check format, clippy, documentation and the build without features
+lint: ## Check format, clippy, documentation and the builds without features
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --features $(FEATURES) --all-targets -- -D warnings
-	cargo clippy --locked -p tagtrust --no-default-features -- -D warnings
-	cargo clippy --locked -p tagtrust-ffi --no-default-features -- -D warnings
+	for features in '' http signing; do \
+	    cargo clippy --locked -p tagtrust-ffi --no-default-features --features "$$features" -- -D warnings; \
+	done
+	cargo clippy --locked -p tagtrust --no-default-features --features signing -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --features $(FEATURES) --no-deps
 
 .PHONY: deny
