@@ -69,7 +69,7 @@ impl Repository {
         while let Some(role) = set.next_role().map(str::to_owned) {
             match set.source(&role).map(|source| source.sha256_hex().unwrap()) {
                 Some(hash) => set.add_role(file(&format!("{role}.{hash}.json"))?, None, now)?,
-                None => set.skip_role(),
+                None => set.skip_unlisted(),
             }
         }
         let mut answers = BTreeMap::new();
@@ -240,7 +240,7 @@ fn a_set_that_is_not_complete_answers_nothing() {
             }
             match set.source(&role).map(|source| source.sha256_hex().unwrap()) {
                 Some(hash) => set.add_role(files[&format!("{role}.{hash}.json")].clone(), None, now).unwrap(),
-                None => set.skip_role(),
+                None => set.skip_unlisted(),
             }
         }
         assert!(set.is_complete());

@@ -82,7 +82,9 @@ pub extern "C" fn tagtrust_set_log(
         if !*INSTALLED {
             return Err(Error::internal("the process has another logger"));
         }
-        *LISTENER.write().unwrap_or_else(PoisonError::into_inner) = listener;
+        let mut current = LISTENER.write().unwrap_or_else(PoisonError::into_inner);
+        *current = listener;
+        // Before the next one comes: each listener goes with its level.
         log::set_max_level(level);
         Ok(())
     })
