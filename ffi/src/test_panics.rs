@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::boundary::{ByteArray, Text};
+use crate::boundary::{ByteArray, Text, TextArray};
 use crate::client::*;
 use crate::client_config::*;
 use crate::config::*;
@@ -80,7 +80,7 @@ fn a_panic_in_one_of_many_verifications_is_an_error() {
         let (mut images, mut errors) = ([ptr::null_mut(); 2], [ptr::null_mut(); 2]);
         // SAFETY: a `TextArray` is a pointer to such texts, and there are two of everything.
         let status = unsafe {
-            let references = std::mem::transmute(references.as_ptr());
+            let references = std::mem::transmute::<*const Text<'_>, TextArray<'_>>(references.as_ptr());
             tagtrust_client_verify_many(client, references, 2, images.as_mut_ptr(), errors.as_mut_ptr())
         };
         assert_eq!((status, images), (Status::INTERNAL, [ptr::null_mut(); 2]));
