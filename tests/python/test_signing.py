@@ -96,6 +96,11 @@ class TestRound:
         verified = reader.verify_many([f"{gun}:{tag}" for tag in images])
         assert [(image.digest, image.size) for image in verified] == list(images.values())
 
+    def test_a_new_repository_s_first_edit_can_revoke_what_it_signs(self, publish, reader, gun):
+        edit = publish().edit(gun).sign("v1", *make_image("v1")).sign("v2", *make_image("v2"))
+        edit.revoke().sign("v3", *make_image("v3")).publish()
+        assert [row.tag for row in reader.inspect(gun).signed_tags] == ["v3"]
+
     def test_an_edit_keeps_its_client(self, publish, reader, gun):
         edit = publish().edit(gun)
         assert edit.sign("v1", *make_image("v1")).publish().published

@@ -214,6 +214,12 @@ impl Draft {
             .ok_or_else(|| unknown_role(name, "the repository does not have it"))
     }
 
+    /// Whether the repository is made by this: its root was never a file.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_new(&self) -> bool {
+        self.root_base.is_none()
+    }
+
     /// The delegations that a role declares.
     pub fn delegations(&self, parent: &str) -> &[DelegatedRole] {
         self.targets.get(parent).map_or(&[], |targets| &targets.delegations)

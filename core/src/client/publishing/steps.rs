@@ -198,6 +198,10 @@ impl Resolver<'_> {
     }
 
     fn holds_any(&self, draft: &Draft, role: &str) -> bool {
+        // Who makes a repository has its keys, or will: they may be imagined for now.
+        if draft.is_new() && role::parent(role).is_none() {
+            return true;
+        }
         let keys = draft.keys_of(role).map(|keys| keys.keys).unwrap_or_default();
         keys.iter().any(|(_, key)| key.canonical_id().is_some_and(|id| self.publisher.keyring().has(&id)))
     }
