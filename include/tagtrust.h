@@ -97,8 +97,8 @@
  * may do worse.
  *
  * Signals. The library handles none. Its threads have SIGPIPE blocked, and so has
- * a thread of yours during a call and in callbacks: whoever breaks off a
- * connection does not end the process.
+ * a thread of yours while a call uses a client or an edit, or starts a server,
+ * and in callbacks: whoever breaks off a connection does not end the process.
  *
  * Secrets. Passphrases and private keys are wiped from memory when they are no
  * longer needed, and stand in no error, log or text but the one of

@@ -15,8 +15,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 use crate::handle::{self, Object};
-#[cfg(target_os = "linux")]
-use crate::signal::NoBrokenPipe;
 use crate::status::Status;
 
 /// A place of the caller's for the handle of an object that it then owns. What
@@ -38,8 +36,6 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
 
 /// Runs a body that can fail, and hands out its error.
 pub(crate) fn attempt(error: Output<'_, Error>, body: impl FnOnce() -> Result<()>) -> Status {
-    #[cfg(target_os = "linux")]
-    let _guard = NoBrokenPipe::new();
     let failure = guard(body).flatten().err();
     let status = failure.as_ref().map_or(Status::OK, Error::status);
     if let Some(error) = error {
@@ -80,8 +76,6 @@ pub(crate) unsafe fn create_all<T: Object>(
     errors: *mut *mut Error,
     body: impl FnOnce() -> Result<Vec<Result<T>>>,
 ) -> Status {
-    #[cfg(target_os = "linux")]
-    let _guard = NoBrokenPipe::new();
     // SAFETY: as the caller promises.
     let (outputs, errors) = unsafe { (places(outputs, count), places(errors, count)) };
     let run = || {

@@ -1,6 +1,7 @@
 //! The client, and what it is asked about images.
 
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::boundary::{self, Text, TextArray, create, create_all, free, not_in_callback};
@@ -8,6 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::inspection::Inspection;
+use crate::signal::NoBrokenPipe;
 use crate::status::Status;
 
 /// Verifies images, and publishes them. It keeps connections and what it has
@@ -16,9 +18,24 @@ use crate::status::Status;
 // Shared with the edits, which need no client to stay.
 pub struct Client(Arc<tagtrust_core::Client>);
 
-pub(crate) fn given(client: *const Client) -> Result<Arc<tagtrust_core::Client>> {
+/// A client during a call.
+pub(crate) struct InUse {
+    client: Arc<tagtrust_core::Client>,
+    _connections: NoBrokenPipe,
+}
+
+impl Deref for InUse {
+    type Target = Arc<tagtrust_core::Client>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+pub(crate) fn given(client: *const Client) -> Result<InUse> {
     not_in_callback()?;
-    Ok(boundary::given(client, "client")?.0.clone())
+    let client = boundary::given(client, "client")?.0.clone();
+    Ok(InUse { client, _connections: NoBrokenPipe::new() })
 }
 
 /// Makes a client. The configuration stays the caller's, and later changes to

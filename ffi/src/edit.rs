@@ -12,6 +12,7 @@ use crate::client::{self, Client};
 use crate::error::{Error, Result};
 use crate::handle::Object;
 use crate::publication::Publication;
+use crate::signal::NoBrokenPipe;
 use crate::status::Status;
 use crate::text::OwnedText;
 
@@ -41,9 +42,9 @@ type CoreEdit<'a> = tagtrust_core::Edit<'a>;
 type Step = dyn for<'a> Fn(CoreEdit<'a>) -> CoreEdit<'a> + Send;
 
 impl Edit {
-    fn new(client: Arc<tagtrust_core::Client>, repository: &str) -> Result<Self> {
+    fn new(client: &Arc<tagtrust_core::Client>, repository: &str) -> Result<Self> {
         drop(client.edit(repository)?);
-        Ok(Self { client, repository: repository.into(), steps: Mutex::default() })
+        Ok(Self { client: client.clone(), repository: repository.into(), steps: Mutex::default() })
     }
 
     fn played(&self) -> Result<CoreEdit<'_>> {
@@ -84,6 +85,7 @@ fn end<T: Object>(
 ) -> Status {
     create(output, error, || {
         not_in_callback()?;
+        let _connections = NoBrokenPipe::new();
         finish(given(edit, "edit")?.played()?)
     })
 }
@@ -124,7 +126,7 @@ pub extern "C" fn tagtrust_edit_new(
     edit: Option<&mut MaybeUninit<*mut Edit>>,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(edit, error, || Edit::new(client::given(client)?, repository.read("repository")?))
+    create(edit, error, || Edit::new(&*client::given(client)?, repository.read("repository")?))
 }
 
 /// Frees an edit. What was not published or staged is forgotten.

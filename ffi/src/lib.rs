@@ -42,7 +42,7 @@ pub mod publishing_config;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod server_config;
-#[cfg(target_os = "linux")]
+#[cfg(feature = "http")]
 mod signal;
 pub mod status;
 #[cfg(all(test, feature = "test-panics"))]

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use crate::boundary::{attempt, create, free, given, lock, not_in_callback, read_text, text};
 use crate::error::{Error, Result};
 use crate::server_config::ServerConfig;
+use crate::signal::NoBrokenPipe;
 use crate::status::Status;
 
 /// A running trust server. It works in threads of its own, and any number can run
@@ -52,6 +53,8 @@ pub extern "C" fn tagtrust_server_start(
 ) -> Status {
     create(server, error, || {
         not_in_callback()?;
+        // For the threads of the server.
+        let _connections = NoBrokenPipe::new();
         Server::start(&*given(config, "config")?)
     })
 }
