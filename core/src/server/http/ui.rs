@@ -11,14 +11,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::parameter;
+use crate::SignedTag;
+use crate::client::signed_tags;
 use crate::crypto::{PublicKey, sha256};
 use crate::error::Error;
 use crate::metadata::{Common, DelegatedRole, RoleKeys, format_time, parse_time, role};
 use crate::server::refusal::Refusal;
 use crate::server::service::Service;
 use crate::trust::TrustedSet;
-use crate::SignedTag;
-use crate::client::signed_tags;
 
 /// Rows of one page.
 const ROWS: usize = 100;
