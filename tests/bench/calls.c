@@ -21,10 +21,11 @@ struct file {
     size_t length;
 };
 
-static void must(tagtrust_status status, tagtrust_error *error)
+/* `error` is a pointer: an argument may be read before the other one is made. */
+static void must(tagtrust_status status, tagtrust_error **error)
 {
     if (status != TAGTRUST_OK) {
-        fprintf(stderr, "%s\n", tagtrust_error_message(error));
+        fprintf(stderr, "%s\n", tagtrust_error_message(*error));
         exit(1);
     }
 }
@@ -61,11 +62,11 @@ static void in_memory(const struct file *files, const char *repository, const ch
     tagtrust_error *error;
     tagtrust_trusted_set *set;
     tagtrust_image *image;
-    must(tagtrust_trusted_set_new(NULL, repository, NULL, 0, files[0].data, files[0].length, &set, &error), error);
-    must(tagtrust_trusted_set_add_timestamp(set, files[1].data, files[1].length, &error), error);
-    must(tagtrust_trusted_set_add_snapshot(set, files[2].data, files[2].length, &error), error);
-    must(tagtrust_trusted_set_add_role(set, files[3].data, files[3].length, &error), error);
-    must(tagtrust_trusted_set_verify(set, tag, &image, &error), error);
+    must(tagtrust_trusted_set_new(NULL, repository, NULL, 0, files[0].data, files[0].length, &set, &error), &error);
+    must(tagtrust_trusted_set_add_timestamp(set, files[1].data, files[1].length, &error), &error);
+    must(tagtrust_trusted_set_add_snapshot(set, files[2].data, files[2].length, &error), &error);
+    must(tagtrust_trusted_set_add_role(set, files[3].data, files[3].length, &error), &error);
+    must(tagtrust_trusted_set_verify(set, tag, &image, &error), &error);
     use(image);
     tagtrust_trusted_set_free(set);
 }
@@ -74,7 +75,7 @@ static void by_client(const tagtrust_client *client, const char *reference)
 {
     tagtrust_error *error;
     tagtrust_image *image;
-    must(tagtrust_client_verify(client, reference, &image, &error), error);
+    must(tagtrust_client_verify(client, reference, &image, &error), &error);
     use(image);
 }
 
@@ -87,7 +88,7 @@ static tagtrust_client *make_client(const char *server, const char *ca_file, con
     tagtrust_config_set_ca_file(config, ca_file);
     tagtrust_config_set_trust_dir(config, trust_dir);
     tagtrust_config_set_offline_max_age_ms(config, 3600 * 1000);
-    must(tagtrust_client_new(config, &client, &error), error);
+    must(tagtrust_client_new(config, &client, &error), &error);
     tagtrust_config_free(config);
     return client;
 }
