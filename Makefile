@@ -83,7 +83,7 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (600), FUZZ_JOBS (1) at a time
 	@core/fuzz/run.sh
 
 .PHONY: sanitize
-sanitize: setup ## Run the C tests with a library under AddressSanitizer: minutes
+sanitize: setup ## Run the C tests with a library under AddressSanitizer and ThreadSanitizer: minutes
 	PYTHONPATH=tests python tests/c/sanitize.py
 
 .PHONY: sizes

@@ -1,7 +1,10 @@
-"""The C tests with a library that AddressSanitizer, with LeakSanitizer, watches from inside.
+"""The C tests with a library that AddressSanitizer, with LeakSanitizer, or ThreadSanitizer watches from inside.
 
-Compiles all dependencies anew, which takes minutes. rustc calls this unstable;
-the runtime library is part of the toolchains of rustup.
+    sanitize.py [address] [thread]
+
+Compiles all dependencies anew for each, which takes minutes. rustc calls this
+unstable; the runtime libraries are part of the toolchains of rustup. For
+ThreadSanitizer one has to be root, to say how threads are scheduled.
 """
 
 import os
@@ -18,7 +21,16 @@ from lab.certificates import make_delegation_key
 # What rustc and the program are told.
 SANITIZERS = {
     "address": ("-Zsanitizer=address", {"ASAN_OPTIONS": "detect_stack_use_after_return=1"}),
+    # The standard library comes without it: see tsan.supp.
+    "thread": (
+        "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer",
+        {"TSAN_OPTIONS": f"suppressions={SOURCES}/tsan.supp"},
+    ),
 }
+# On one CPU, and never interrupted by each other, threads do not meet where the
+# compiled standard library spins for a lock. They still need not wait for each
+# other for a race to be seen.
+SCHEDULING = {"address": [], "thread": ["chrt", "--fifo", "1", "taskset", "--cpu-list", "0"]}
 
 
 def main(sanitizers):
@@ -27,7 +39,8 @@ def main(sanitizers):
         with tempfile.TemporaryDirectory() as directory:
             for source, *arguments in programs(Path(directory)):
                 program = build_program(source, sanitizer, library, Path(directory))
-                run(program, *arguments, cwd=directory, env=os.environ | SANITIZERS[sanitizer][1])
+                environment = os.environ | SANITIZERS[sanitizer][1]
+                run(*SCHEDULING[sanitizer], program, *arguments, cwd=directory, env=environment, timeout=900)
                 print(f"{sanitizer}: {source}: no report", flush=True)
 
 
@@ -45,8 +58,10 @@ def build_program(source, sanitizer, library, directory):
     (directory / "calls.h").write_text(write_table(HEADER.read_text()))
     runtimes = Path(run("rustc", "--print", "target-libdir", env=os.environ).stdout.strip())
     (runtime,) = runtimes.glob(f"librustc-*_rt.{sanitizer[0]}san.a")
-    program = directory / Path(source).stem
-    run(*COMPILERS["c"], *WARNINGS, "-I", HEADER.parent, "-I", directory, SOURCES / source, "-o", program, library,
+    program, futex = directory / Path(source).stem, directory / "tsan_futex.o"
+    run("gcc", "-c", *WARNINGS, SOURCES / "tsan_futex.c", "-o", futex)
+    run(*COMPILERS["c"], *WARNINGS, "-I", HEADER.parent, "-I", directory, SOURCES / source, "-o", program,
+        *([futex] if sanitizer == "thread" else []), library,
         "-Wl,--whole-archive", runtime, "-Wl,--no-whole-archive", "-lpthread", "-ldl", "-lm", "-lrt")  # fmt: skip
     return program
 
