@@ -4,10 +4,13 @@ Each returns a `Repository` that says what a verifier must answer. The digests
 are of no real image: nothing here looks inside one.
 """
 
+import contextlib
+import datetime
 import functools
 import hashlib
 import itertools
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +50,21 @@ def make_image(seed: str) -> tuple[str, int]:
     """A digest and a size that any seed gives again."""
     digest = hashlib.sha256(seed.encode()).digest()
     return f"sha256:{digest.hex()}", 500 + digest[0]
+
+
+def let_expire(publish, refusals):
+    """Have `publish(expiry)` publish what expires soon, and wait until it has.
+
+    On a machine that is busy it may expire on its way, one of `refusals`: then once more, for longer.
+    """
+    *tries, longest = (datetime.timedelta(seconds=seconds) for seconds in (1, 3, 9, 27))
+    for expiry in tries:
+        with contextlib.suppress(*refusals):
+            publish(expiry)
+            break
+    else:
+        publish(expiry := longest)
+    time.sleep(expiry.total_seconds() + 0.5)
 
 
 def new_gun(name) -> str:

@@ -14,9 +14,3 @@ def python(code):
 def test_an_import_waits_for_nothing_slow(tagtrust):
     code = "import sys; before = set(sys.modules); import tagtrust; print(*(set(sys.modules) - before))"
     assert not set(python(code).split()) & set(SLOW)
-
-
-def test_an_import_takes_a_few_milliseconds(tagtrust):
-    code = "import time; begun = time.perf_counter(); import tagtrust; print(time.perf_counter() - begun)"
-    # The best of several: how long it takes, not how busy the machine is.
-    assert min(float(python(code)) for _ in range(5)) < 0.05

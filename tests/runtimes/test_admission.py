@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import copy
-import datetime
 import json
 import re
 import shutil
@@ -19,6 +18,8 @@ from runtimes.admission import EXAMPLE, Admission, patch_of
 from runtimes.reviews import RESOURCES, container, made, patched, pod_spec, review, spec_of
 
 UNSIGNED = f"sha256:{'0' * 64}"
+# Seconds: of an answer, and how long a connection may say nothing.
+DEFAULT_TIMEOUT, SILENCE = 8, 10
 
 
 @pytest.fixture(scope="session")
@@ -383,7 +384,7 @@ def test_who_connects_and_says_nothing_keeps_nobody_out(webhook, image):
     silent = [socket.create_connection(("127.0.0.1", webhook.port)) for _ in range(50)]
     begin = time.monotonic()
     assert webhook.mutate(review(made("Pod", pod_spec(image()[0]))))["allowed"]
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < SILENCE
     for connection in silent:
         connection.close()
 
@@ -391,7 +392,7 @@ def test_who_connects_and_says_nothing_keeps_nobody_out(webhook, image):
 def test_the_api_server_is_answered_before_it_gives_up(start, image):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         webhook = start(server=f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=20)
-        for timeout, most in (("2s", 2), ("1s", 1)):
+        for timeout, most in (("6s", 6), ("3s", 3)):
             begin = time.monotonic()
             code, message = refused(
                 webhook.mutate(review(made("Pod", pod_spec(image()[0]))), f"/mutate?timeout={timeout}")
@@ -404,7 +405,7 @@ def test_the_own_timeout_holds_too(start, image):
         webhook = start(server=f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
         begin = time.monotonic()
         assert refused(webhook.mutate(review(made("Pod", pod_spec(image()[0])))))[0] == 503
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < DEFAULT_TIMEOUT
 
 
 # The trust server, and settings
@@ -426,12 +427,15 @@ def test_without_the_server_only_cached_trust_data_counts(settings, tmp_path, im
 
 def test_expired_trust_data_is_refused(webhook, tagtrust, server, tmp_path):
     gun, (digest, size) = repositories.new_gun("expired"), repositories.make_image("expired")
-    client = tagtrust.Client(
-        trust_dir=tmp_path, server=server.url, ca_file=server.ca_file,
-        expiry={"targets": datetime.timedelta(seconds=1)}, passphrase=lambda *_: "passphrase",
-    )  # fmt: skip
-    client.sign(f"{gun}:v1", digest, size)
-    time.sleep(1.5)
+
+    def publish(expiry):
+        client = tagtrust.Client(
+            trust_dir=tmp_path, server=server.url, ca_file=server.ca_file,
+            expiry={"targets": expiry}, passphrase=lambda *_: "passphrase",
+        )  # fmt: skip
+        client.sign(f"{gun}:v1", digest, size)
+
+    repositories.let_expire(publish, [tagtrust.ServerRejected])
     assert "Expired: " in refused(webhook.mutate(review(made("Pod", pod_spec(f"{gun}:v1")))))[1]
 
 

@@ -1,6 +1,5 @@
 """The image verifier for containerd: called as containerd calls it, and by containerd itself."""
 
-import datetime
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from runtimes.containerd import program as containerd_program
 from runtimes.verifier import SOURCE, answer
 
 TRUSTED, REFUSED, MISUSED, UNDECIDED = range(4)
+DEFAULT_TIMEOUT = 8  # seconds
 OTHER = f"sha256:{'0' * 64}"
 
 
@@ -70,12 +70,15 @@ def test_the_digest_of_another_signed_tag_is_refused(verifier, signed):
 
 def test_expired_trust_data_is_refused(verifier, tagtrust, server, tmp_path):
     gun, (digest, size) = repositories.new_gun("expired"), repositories.make_image("expired")
-    client = tagtrust.Client(
-        trust_dir=tmp_path / "publisher", server=server.url, ca_file=server.ca_file,
-        expiry={"targets": datetime.timedelta(seconds=1)}, passphrase=lambda *_: "passphrase",
-    )  # fmt: skip
-    client.sign(f"{gun}:v1", digest, size)
-    time.sleep(1.5)
+
+    def publish(expiry):
+        client = tagtrust.Client(
+            trust_dir=tmp_path / "publisher", server=server.url, ca_file=server.ca_file,
+            expiry={"targets": expiry}, passphrase=lambda *_: "passphrase",
+        )  # fmt: skip
+        client.sign(f"{gun}:v1", digest, size)
+
+    repositories.let_expire(publish, [tagtrust.ServerRejected])
     status, reason = verifier.ask(f"{gun}:v1", digest)
     assert status == REFUSED and reason.startswith("Expired: ")
 
@@ -210,9 +213,8 @@ def test_what_the_descriptor_says_changes_nothing(verifier, signed):
 
 def test_a_descriptor_without_end_is_not_waited_for(verifier):
     verifier.configure(timeout=1)
-    begin = time.monotonic()
     process = verifier.start("r.example/a:1", OTHER)
-    assert process.wait(timeout=10) == UNDECIDED and time.monotonic() - begin < 5
+    assert process.wait(DEFAULT_TIMEOUT) == UNDECIDED
     assert answer(process) == (UNDECIDED, "there is no answer in time")
 
 
@@ -223,7 +225,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(verifier, timeout):
         begin = time.monotonic()
         status, reason = verifier.ask("r.example/a:1", OTHER)
     assert status == UNDECIDED and reason.startswith("Unreachable: ")
-    assert timeout <= time.monotonic() - begin < timeout + 1
+    assert timeout <= time.monotonic() - begin < DEFAULT_TIMEOUT
 
 
 def test_a_parent_that_blocks_the_alarm_cannot_make_it_wait(verifier):

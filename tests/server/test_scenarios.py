@@ -383,7 +383,7 @@ def test_34_a_delegation_of_expired_targets(site):
     assert_invalid(draft.upload("targets"), "ErrBadTargets")
 
 
-def soon(seconds=2) -> str:
+def soon(seconds=5) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 

@@ -221,7 +221,7 @@ def test_what_has_expired_is_shown_as_such(browser, start):
     site = start()
     draft = site.draft("registry.example/old", root_keys=[tuf.root_key("ui-root", "*")])
     draft["targets"].signed["targets"]["v1"] = tuf.target(b"v1")
-    ends = time.time() + 3
+    ends = time.time() + 10
     draft["targets"].signed["expires"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))
     uploaded(draft)
     assert browser.open(site.url(draft.gun)) == 200
