@@ -21,7 +21,7 @@
  * and for a program that fetches the files itself, without a client (examples/trusted_set.c):
  *
  *     tagtrust_trusted_set *set;
- *     if (tagtrust_trusted_set_new(config, "registry.example/team/app", NULL, 0,
+ *     if (tagtrust_trusted_set_new(config, "registry.example/team/app", NULL, NULL, 0,
  *                                  root, root_length, &set, &error) == TAGTRUST_OK) ...
  *     while ((role = tagtrust_trusted_set_next_role(set)) != NULL) ...
  *
@@ -206,6 +206,10 @@ typedef struct tagtrust_client tagtrust_client;
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
 /// `tagtrust_config_free`.
+///
+/// A setting that is refused, as by `TAGTRUST_INVALID_ARGUMENT`, is remembered,
+/// and `tagtrust_client_new` and `tagtrust_trusted_set_new` then fail with its
+/// error: it is enough to look at their status.
 typedef struct tagtrust_config tagtrust_config;
 
 #if defined(TAGTRUST_SIGNING)
@@ -251,6 +255,9 @@ typedef struct tagtrust_server tagtrust_server;
 
 /// Settings of a server; what is not set is as the functions say. Freed with
 /// `tagtrust_server_config_free`.
+///
+/// A setting that is refused is remembered, and `tagtrust_server_start` then
+/// fails with its error: it is enough to look at its status.
 typedef struct tagtrust_server_config tagtrust_server_config;
 #endif
 
@@ -258,8 +265,8 @@ typedef struct tagtrust_server_config tagtrust_server_config;
 /// verification without a trust directory and without a request. Freed with
 /// `tagtrust_trusted_set_free`.
 ///
-/// What was seen before is the caller's to know: of that, only a known root
-/// counts here. An older timestamp that has not expired is accepted, and with it
+/// What was seen before is the caller's to know: of that, only known roots count
+/// here. An older timestamp that has not expired is accepted, and with it
 /// everything that was current then.
 typedef struct tagtrust_trusted_set tagtrust_trusted_set;
 
@@ -654,6 +661,18 @@ const char *tagtrust_inspection_json(const tagtrust_inspection *inspection);
 
 /// What `docker trust inspect --pretty` prints.
 const char *tagtrust_inspection_pretty(const tagtrust_inspection *inspection);
+
+/// The chain of trust as a tree: each role below the one that says which keys
+/// may sign for it. Keys that may sign and have not stand in parentheses.
+///
+/// Keys that would go beyond `width` characters stand on lines of their own; 0
+/// sets no limit.
+const char *tagtrust_inspection_tree(const tagtrust_inspection *inspection, size_t width);
+
+/// The chain of trust as a picture: a self-contained SVG file with a card for
+/// each role, readable on light and on dark pages. Nothing in it runs or is
+/// loaded from elsewhere.
+const char *tagtrust_inspection_svg(const tagtrust_inspection *inspection);
 
 /// Frees an inspection.
 void tagtrust_inspection_free(tagtrust_inspection *inspection);
@@ -1122,15 +1141,16 @@ void tagtrust_text_free(tagtrust_text *text);
 /// Starts from the file of a root.
 ///
 /// Of the configuration, which may be NULL, the pins, the policy and the clock
-/// count. `known_root` is the root that was trusted before, whose keys must have
-/// signed this one too; NULL, with a length of zero, if there is none, and then
-/// the pins alone decide. If versions lie between the two, they may have to be
-/// gone through one by one: each is the next one's known root, but only after
-/// this function accepted it. One that has expired cannot be gone through.
+/// count. `known_roots` begins with the root that was trusted before. If its keys
+/// did not sign `root` too (TAGTRUST_ROOT_NOT_TRUSTED), all versions between the
+/// two follow, oldest first: each must be signed by its own keys and those of the
+/// one before, and all but `root` may have expired. None may be NULL. With a count
+/// of zero, where both arrays may be NULL, the pins alone decide.
 tagtrust_status tagtrust_trusted_set_new(const tagtrust_config *config,
                                          const char *repository,
-                                         const uint8_t *known_root,
-                                         size_t known_root_length,
+                                         const uint8_t *const *known_roots,
+                                         const size_t *known_root_lengths,
+                                         size_t known_root_count,
                                          const uint8_t *root,
                                          size_t root_length,
                                          tagtrust_trusted_set **set,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 use tagtrust::metadata::role;
@@ -15,9 +15,14 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["memory", metadata, repository, tag, count] => {
-            let files = [role::ROOT, role::TIMESTAMP, role::SNAPSHOT, role::TARGETS]
-                .map(|role| std::fs::read(Path::new(metadata).join(format!("{role}.json"))).unwrap());
+            let files = read(metadata);
             time(count, || in_memory(&files, repository, tag));
+        }
+        ["threads", metadata, repository, tag, count] => {
+            let files = read(metadata);
+            let [one, eight] =
+                [1, 8].map(|threads| throughput(threads, count, || in_memory(&files, repository, tag)));
+            println!("{one} {eight}");
         }
         ["client", server, ca_file, trust_dir, reference, count] => {
             let client = Client::builder()
@@ -31,6 +36,11 @@ fn main() {
         }
         _ => println!("run by `make bench`"),
     }
+}
+
+fn read(metadata: &str) -> [Vec<u8>; 4] {
+    [role::ROOT, role::TIMESTAMP, role::SNAPSHOT, role::TARGETS]
+        .map(|role| std::fs::read(Path::new(metadata).join(format!("{role}.json"))).unwrap())
 }
 
 fn in_memory(files: &[Vec<u8>; 4], repository: &str, tag: &str) -> String {
@@ -53,6 +63,18 @@ fn time(count: &str, call: impl Fn() -> String) {
         assert!(call().starts_with("sha256:"));
     }
     println!("{}", (cpu_nanoseconds() - start) / f64::from(count));
+}
+
+/// Verifications a second of all threads.
+fn throughput(threads: u32, count: &str, call: impl Fn() -> String + Sync) -> f64 {
+    let count: u32 = count.parse().unwrap();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..count / threads).for_each(|_| assert!(call().starts_with("sha256:"))));
+        }
+    });
+    f64::from(count) / start.elapsed().as_secs_f64()
 }
 
 fn cpu_nanoseconds() -> f64 {

@@ -250,7 +250,7 @@ fn a_set_that_is_not_complete_answers_nothing() {
 /// As a caller does who has the files and nothing else.
 fn open(repository: &Repository, now: SystemTime) -> Result<TrustedSet, Error> {
     let (files, pins) = (repository.files(), Pinning::trust_on_first_use());
-    let mut set = TrustedSet::open(&repository.gun, None, files["root.json"].clone(), &pins, now)?;
+    let mut set = TrustedSet::open(&repository.gun, &[], files["root.json"].clone(), &pins, now)?;
     while let Some(role) = set.next_role().map(str::to_owned) {
         let hash = match role.as_str() {
             "timestamp" => None,
@@ -262,6 +262,44 @@ fn open(repository: &Repository, now: SystemTime) -> Result<TrustedSet, Error> {
         set.skip_unlisted();
     }
     Ok(set)
+}
+
+/// The files by the names of their roles.
+fn by_role(repository: &Repository) -> Files {
+    let set = open(repository, repository.now()).unwrap();
+    let roles = ["timestamp", "snapshot"].into_iter().chain(set.roles());
+    roles.map(|role| (role.to_owned(), set.file(role).unwrap().to_vec())).collect()
+}
+
+#[test]
+fn all_files_can_be_added_at_once() {
+    for (name, repository) in corpus() {
+        let (files, roles, now) = (repository.files(), by_role(&repository), repository.now());
+        let pins = Pinning::trust_on_first_use();
+        let begin =
+            || TrustedSet::open(&repository.gun, &[], files["root.json"].clone(), &pins, now).unwrap();
+        let mut set = begin();
+        set.add_all(|role| roles.get(role).cloned(), now).unwrap();
+        for (tag, signed) in &repository.tags {
+            assert_eq!(set.verify(tag, &Policy::docker(), now).unwrap().digest, signed.digest, "{name}");
+        }
+        // There is nothing more to add.
+        set.add_all(|role| -> Option<Vec<u8>> { panic!("{name}: {role}") }, now).unwrap();
+
+        for role in roles.keys() {
+            // What comes after a file that is missing waits for it.
+            let mut set = begin();
+            let others = |asked: &str| roles.get(asked).filter(|_| asked != role).cloned();
+            set.add_all(others, now).unwrap();
+            assert_eq!(set.next_role(), Some(role.as_str()), "{name}");
+            // What was accepted stays; what is refused does not, nor is anything after it asked for.
+            let refused = set.add_all(|asked| (asked == role).then(|| b"{}".to_vec()), now);
+            assert!(matches!(refused, Err(Error::Tampered { .. })), "{name}: {role}: {refused:?}");
+            assert_eq!(set.next_role(), Some(role.as_str()), "{name}");
+            set.add_all(|role| roles.get(role).cloned(), now).unwrap();
+            assert!(set.is_complete(), "{name}");
+        }
+    }
 }
 
 #[test]
@@ -313,8 +351,7 @@ fn a_file_out_of_turn_is_refused_and_an_incomplete_set_answers_nothing() {
     for (name, repository) in corpus() {
         let (files, now) = (repository.files(), repository.now());
         let pins = Pinning::trust_on_first_use();
-        let mut set =
-            TrustedSet::open(&repository.gun, None, files["root.json"].clone(), &pins, now).unwrap();
+        let mut set = TrustedSet::open(&repository.gun, &[], files["root.json"].clone(), &pins, now).unwrap();
         let timestamp = &files["timestamp.json"];
         let tag = repository.tags.keys().next().unwrap();
         let answer = |set: &TrustedSet| set.verify(tag, &Policy::docker(), now).map(drop);
@@ -339,8 +376,8 @@ fn a_known_root_decides_which_root_may_follow() {
         corpus().into_iter().find(|(name, _)| name.ends_with("notary-rotated.json")).unwrap();
     let (files, pins) = (repository.files(), Pinning::trust_on_first_use());
     let open = |known: &[u8], root: &str| {
-        let known = Some(known.to_vec().into());
-        TrustedSet::open(&repository.gun, known, files[root].clone(), &pins, repository.now())
+        let known = [known.to_vec().into()];
+        TrustedSet::open(&repository.gun, &known, files[root].clone(), &pins, repository.now())
     };
     assert!(open(&files["1.root.json"], "2.root.json").is_ok());
     assert!(open(&files["root.json"], "root.json").is_ok());

@@ -6,7 +6,7 @@
  *         ~/.docker/trust/tuf/registry.example/team/app/metadata
  *
  * Here the directory's root is trusted as it is. A program that gets a new one
- * hands in the old one as the known root. Exit status: 0 trusted, 1 not, 2 usage.
+ * hands in the old one as a known root. Exit status: 0 trusted, 1 not, 2 usage.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static int verify(const char *repository, const char *tag, const char *directory
     const char *role;
     size_t length = load(directory, "root");
 
-    if (tagtrust_trusted_set_new(NULL, repository, NULL, 0, buffer, length, &set, &error) != TAGTRUST_OK)
+    if (tagtrust_trusted_set_new(NULL, repository, NULL, NULL, 0, buffer, length, &set, &error) != TAGTRUST_OK)
         return fail(error);
     while ((role = tagtrust_trusted_set_next_role(set)) != NULL) {
         length = load(directory, role);

@@ -100,12 +100,32 @@ func (a *arguments) array(texts []string) (**C.char, C.size_t) {
 }
 
 func (a *arguments) pointers(count int, at func(index int) *C.char) **C.char {
-	array := C.calloc(C.size_t(count), C.size_t(unsafe.Sizeof((*C.char)(nil))))
-	a.arrays = append(a.arrays, array)
-	for index := range unsafe.Slice((**C.char)(array), count) {
-		unsafe.Slice((**C.char)(array), count)[index] = at(index)
+	first, array := allocate[*C.char](a, count)
+	for index := range array {
+		array[index] = at(index)
 	}
-	return (**C.char)(array)
+	return first
+}
+
+// files are NULL, without lengths, if there are none.
+func (a *arguments) files(files [][]byte) (**C.uint8_t, *C.size_t, C.size_t) {
+	if len(files) == 0 {
+		return nil, nil, 0
+	}
+	first, array := allocate[*C.uint8_t](a, len(files))
+	length, lengths := allocate[C.size_t](a, len(files))
+	for index, file := range files {
+		copied := C.CBytes(file)
+		a.arrays = append(a.arrays, copied)
+		array[index], lengths[index] = (*C.uint8_t)(copied), C.size_t(len(file))
+	}
+	return first, length, C.size_t(len(files))
+}
+
+func allocate[T any](a *arguments, count int) (*T, []T) {
+	array := C.calloc(C.size_t(count), C.size_t(unsafe.Sizeof(*new(T))))
+	a.arrays = append(a.arrays, array)
+	return (*T)(array), unsafe.Slice((*T)(array), count)
 }
 
 // unambiguous gives the text. C would see a text with a NUL cut short: for such a

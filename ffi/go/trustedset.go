@@ -21,7 +21,7 @@ import (
 //	}
 //	image, err := set.Verify("1.2")
 //
-// What was seen before is the caller's to know: of that, only a known root counts
+// What was seen before is the caller's to know: of that, only known roots count
 // here. An older timestamp that has not expired is accepted, and with it everything
 // that was current then.
 type TrustedSet struct {
@@ -34,15 +34,15 @@ var _ io.Closer = (*TrustedSet)(nil)
 
 // TrustedSetOptions say what is trusted. What is not set is as in [Options].
 type TrustedSetOptions struct {
-	// KnownRoot is the file of a root that was trusted before, whose keys must have
-	// signed this one too. Nil if there is none, and then the pins alone decide. If
-	// versions lie between the two, they may have to be gone through one by one: each
-	// is the next one's known root, but only after NewTrustedSet accepted it. One that
-	// has expired cannot be gone through.
-	KnownRoot []byte
-	Pinning   *Pinning
-	Policy    *Policy
-	Clock     func() time.Time
+	// KnownRoots begin with the file of the root that was trusted before. If its keys
+	// did not sign the new one too ([ErrRootNotTrusted]), all versions between the two
+	// follow, oldest first: each must be signed by its own keys and those of the one
+	// before, and all but the new one may have expired. Without any the pins alone
+	// decide.
+	KnownRoots [][]byte
+	Pinning    *Pinning
+	Policy     *Policy
+	Clock      func() time.Time
 }
 
 // NewTrustedSet starts from the file of a root. Options may be nil.
@@ -58,12 +58,12 @@ func NewTrustedSet(repository string, root []byte, options *TrustedSetOptions) (
 		return nil, err
 	}
 	defer settings.close()
-	knownRoot, knownLength := file(options.KnownRoot)
+	knownRoots, knownLengths, count := settings.files(options.KnownRoots)
 	newRoot, length := file(root)
 	var pointer *C.tagtrust_trusted_set
 	var failure cError
-	status := C.tagtrust_trusted_set_new(
-		settings.config, settings.text(repository), knownRoot, knownLength, newRoot, length, &pointer, &failure)
+	status := C.tagtrust_trusted_set_new(settings.config, settings.text(repository),
+		knownRoots, knownLengths, count, newRoot, length, &pointer, &failure)
 	if err := callbacks.explain(failed(status, failure), nil); err != nil {
 		callbacks.free()
 		return nil, err
@@ -105,22 +105,46 @@ func (s *TrustedSet) AddSnapshot(snapshot []byte) error {
 // NextRole is the role whose file comes next: "timestamp", "snapshot", "targets",
 // then delegations such as "targets/releases". Empty if the files are all there.
 func (s *TrustedSet) NextRole() string {
-	defer runtime.KeepAlive(s)
-	if s.object.use() != nil {
-		return ""
-	}
-	defer s.object.done()
-	return C.GoString(C.tagtrust_trusted_set_next_role(s.pointer))
+	role, _ := s.nextRole()
+	return role
 }
 
-// AddRole adds the file of the role that NextRole names, whichever that is. If it is refused the set
-// stays as it was. A delegation that expired or is short of signatures is no error:
-// it does not count.
+func (s *TrustedSet) nextRole() (string, error) {
+	defer runtime.KeepAlive(s)
+	if err := s.object.use(); err != nil {
+		return "", err
+	}
+	defer s.object.done()
+	return C.GoString(C.tagtrust_trusted_set_next_role(s.pointer)), nil
+}
+
+// AddRole adds the file of the role that NextRole names, whichever that is. If it is
+// refused the set stays as it was. A delegation that expired or is short of signatures
+// is no error: it does not count.
 func (s *TrustedSet) AddRole(role []byte) error {
 	bytes, length := file(role)
 	return s.add(func(failure *cError) cStatus {
 		return C.tagtrust_trusted_set_add_role(s.pointer, bytes, length, failure)
 	})
+}
+
+// AddAll adds the files of the roles that NextRole names, one after the other, for as
+// long as they are there. Files that it does not name are passed over. If one is
+// refused those before it stay, and its role comes next.
+func (s *TrustedSet) AddAll(files map[string][]byte) error {
+	for {
+		role, err := s.nextRole()
+		if err != nil {
+			return err
+		}
+		file, found := files[role]
+		if role == "" || !found {
+			return nil
+		}
+		if err := s.AddRole(file); err != nil {
+			return err
+		}
+	}
 }
 
 // Verify gives the image that the publisher signed for a tag, or for a whole

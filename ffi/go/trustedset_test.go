@@ -148,8 +148,11 @@ func TestWhatIsDamagedExpiredOrNotPinnedIsRefused(t *testing.T) {
 		}
 		for what, options := range map[string]func(*tagtrust.TrustedSetOptions){
 			"no pin":     func(o *tagtrust.TrustedSetOptions) { o.Pinning = &tagtrust.Pinning{} },
-			"empty root": func(o *tagtrust.TrustedSetOptions) { o.KnownRoot = []byte{} },
-			"foreign":    func(o *tagtrust.TrustedSetOptions) { o.KnownRoot = []byte(`{"signed":{},"signatures":[]}`) },
+			"nil root":   func(o *tagtrust.TrustedSetOptions) { o.KnownRoots = [][]byte{nil} },
+			"empty root": func(o *tagtrust.TrustedSetOptions) { o.KnownRoots = [][]byte{{}} },
+			"foreign": func(o *tagtrust.TrustedSetOptions) {
+				o.KnownRoots = [][]byte{[]byte(`{"signed":{},"signatures":[]}`)}
+			},
 		} {
 			changed := vector.options()
 			options(changed)
@@ -160,37 +163,109 @@ func TestWhatIsDamagedExpiredOrNotPinnedIsRefused(t *testing.T) {
 	}
 }
 
-func TestARotatedRootFollowsFromItsPredecessor(t *testing.T) {
+func TestARotatedRootFollowsFromItsPredecessors(t *testing.T) {
 	vector := vectors(t)["notary-rotated.json"]
 	if vector == nil {
 		t.Fatal("no vector")
 	}
-	var versions []string
+	var names []string
 	for name := range vector.Files {
 		if strings.HasSuffix(name, ".root.json") {
-			versions = append(versions, name)
+			names = append(names, name)
 		}
 	}
-	sort.Strings(versions)
-	if len(versions) < 2 {
+	sort.Strings(names)
+	var roots [][]byte
+	for _, name := range names {
+		roots = append(roots, []byte(vector.Files[name]))
+	}
+	if len(roots) != 4 {
 		t.Fatal("not rotated")
 	}
-	options := vector.options()
-	// Nobody who comes anew is trusted.
-	options.Pinning = &tagtrust.Pinning{TrustOnFirstUse: true}
-	for _, version := range versions {
-		file := []byte(vector.Files[version])
-		set, err := tagtrust.NewTrustedSet(vector.GUN, file, options)
-		if err != nil {
-			t.Fatal(version, err)
+	open := func(root []byte, known ...[]byte) error {
+		options := vector.options()
+		options.KnownRoots = known
+		set, err := tagtrust.NewTrustedSet(vector.GUN, root, options)
+		if (set == nil) != (err != nil) {
+			t.Fatal(set, err)
 		}
-		set.Close()
-		options.KnownRoot = file
+		if err == nil {
+			set.Close()
+		}
+		return err
 	}
-	first := []byte(vector.Files[versions[0]])
-	if set, err := tagtrust.NewTrustedSet(vector.GUN, first, options); set != nil || !errors.Is(err, tagtrust.ErrRolledBack) &&
-		!errors.Is(err, tagtrust.ErrRootNotTrusted) {
-		t.Errorf("%v, %v", set, err)
+	for first := range roots {
+		for last := first; last < len(roots); last++ {
+			if err := open(roots[last], roots[first:last]...); err != nil {
+				t.Error(first, last, err)
+			}
+		}
+	}
+	damaged := []byte(strings.Replace(string(roots[1]), `"version":`, `"version":1`, 1))
+	for what, err := range map[string]error{
+		"a gap":           open(roots[3], roots[0], roots[2]),
+		"another order":   open(roots[3], roots[0], roots[2], roots[1]),
+		"a gap at last":   open(roots[3], roots[0], roots[1]),
+		"one too many":    open(roots[3], roots...),
+		"a damaged one":   open(roots[3], roots[0], damaged, roots[2]),
+		"one that is nil": open(roots[3], roots[0], nil, roots[2]),
+	} {
+		if !errors.Is(err, tagtrust.ErrRootNotTrusted) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := open(roots[0], roots[3]); !errors.Is(err, tagtrust.ErrRolledBack) && !errors.Is(err, tagtrust.ErrRootNotTrusted) {
+		t.Error(err)
+	}
+}
+
+// byRole gives the files by the names of their roles.
+func (v *vector) byRole() map[string][]byte {
+	files := map[string][]byte{}
+	for name, text := range v.Files {
+		sum := sha256.Sum256([]byte(text))
+		role := strings.TrimSuffix(strings.TrimSuffix(name, ".json"), "."+hex.EncodeToString(sum[:]))
+		files[role] = []byte(text)
+	}
+	return files
+}
+
+func TestAllFilesAreAddedAtOnce(t *testing.T) {
+	for name, vector := range vectors(t) {
+		files := vector.byRole()
+		// What is not asked for does not matter.
+		files[""], files["targets/other"] = []byte{}, []byte("{}")
+		for _, role := range []string{"timestamp", "snapshot", "targets"} {
+			set := must(t, func() (*tagtrust.TrustedSet, error) {
+				return tagtrust.NewTrustedSet(vector.GUN, files["root"], vector.options())
+			})
+			good := files[role]
+			delete(files, role)
+			if err := set.AddAll(files); err != nil || set.NextRole() != role {
+				t.Errorf("%s: without %s: %v, then %q", name, role, err, set.NextRole())
+			}
+			for _, wrong := range [][]byte{nil, {}, []byte("{}"), good[1:]} {
+				files[role] = wrong
+				if err := set.AddAll(files); !errors.Is(err, tagtrust.ErrTampered) || set.NextRole() != role {
+					t.Errorf("%s: wrong %s: %v, then %q", name, role, err, set.NextRole())
+				}
+			}
+			files[role] = good
+			for range []int{1, 2} {
+				if err := set.AddAll(files); err != nil || set.NextRole() != "" {
+					t.Errorf("%s: %v, then %q", name, err, set.NextRole())
+				}
+			}
+			for tag, expected := range vector.Tags {
+				if found, err := set.Verify(tag); err != nil || found.Digest != expected.Digest {
+					t.Errorf("%s: %s: %v, %v", name, tag, found, err)
+				}
+			}
+			set.Close()
+			if err := set.AddAll(files); err != tagtrust.ErrClosed {
+				t.Error(name, err)
+			}
+		}
 	}
 }
 

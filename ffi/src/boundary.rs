@@ -269,6 +269,22 @@ impl<'a> NumberArray<'a> {
     }
 }
 
+/// An array of lengths, `const size_t *`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct LengthArray<'a> {
+    pointer: *const usize,
+    of: PhantomData<&'a [usize]>,
+}
+
+impl<'a> LengthArray<'a> {
+    pub(crate) fn read(self, count: usize, name: &str) -> Result<&'a [usize]> {
+        // SAFETY: only C code makes a `LengthArray`; by the header's contract it is
+        // NULL or holds `count` lengths, and nobody changes it during the call.
+        unsafe { elements(self.pointer, count, name) }
+    }
+}
+
 /// Bytes of the caller's, `const uint8_t *`.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -283,10 +299,31 @@ impl<'a> ByteArray<'a> {
         // NULL or holds `count` bytes, and nobody changes it during the call.
         unsafe { elements(self.pointer, count, name) }
     }
+}
 
-    /// Bytes that may be left out, by NULL and a count of zero.
-    pub(crate) fn read_optional(self, count: usize, name: &str) -> Result<Option<&'a [u8]>> {
-        if self.pointer.is_null() && count == 0 { Ok(None) } else { self.read(count, name).map(Some) }
+/// An array of the caller's arrays of bytes, `const uint8_t *const *`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct ByteArrays<'a> {
+    pointer: *const ByteArray<'a>,
+    of: PhantomData<&'a [ByteArray<'a>]>,
+}
+
+impl<'a> ByteArrays<'a> {
+    /// Arrays of these lengths, of which none may be NULL.
+    pub(crate) fn read(self, lengths: &[usize], name: &str) -> Result<Vec<&'a [u8]>> {
+        // SAFETY: only C code makes a `ByteArrays`; by the header's contract it is
+        // NULL or holds as many arrays as there are lengths, and nobody changes it
+        // during the call.
+        let arrays = unsafe { elements(self.pointer, lengths.len(), name) }?;
+        let read = |(index, (array, &length)): (usize, (&ByteArray<'a>, &usize))| {
+            let name = format!("{name}[{index}]");
+            match array.pointer.is_null() {
+                true => Err(Error::argument(&format!("{name} is NULL"))),
+                false => array.read(length, &name),
+            }
+        };
+        arrays.iter().zip(lengths).enumerate().map(read).collect()
     }
 }
 

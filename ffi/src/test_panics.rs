@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::boundary::{ByteArray, Text, TextArray};
+use crate::boundary::{ByteArray, ByteArrays, LengthArray, Text, TextArray};
 use crate::client::*;
 use crate::client_config::*;
 use crate::config::*;
@@ -94,12 +94,19 @@ fn a_panic_in_one_of_many_verifications_is_an_error() {
 
 #[test]
 fn a_panic_on_the_way_to_a_trusted_set_is_an_error() {
-    // SAFETY: a `ByteArray` is a pointer to bytes, or NULL.
-    let none = || unsafe { std::mem::transmute::<*const u8, ByteArray<'_>>(ptr::null()) };
+    // SAFETY: all three are pointers, or NULL.
+    let (none, lengths, root) = unsafe {
+        (
+            std::mem::transmute::<*const ByteArray<'_>, ByteArrays<'_>>(ptr::null()),
+            std::mem::transmute::<*const usize, LengthArray<'_>>(ptr::null()),
+            std::mem::transmute::<*const u8, ByteArray<'_>>(ptr::null()),
+        )
+    };
     let mut set = MaybeUninit::uninit();
     let repository = text(c"registry.example/team/tagtrust-test-panic");
     check_internal(outcome(|error| {
-        tagtrust_trusted_set_new(ptr::null(), repository, none(), 0, none(), 0, Some(&mut set), Some(error))
+        let set = Some(&mut set);
+        tagtrust_trusted_set_new(ptr::null(), repository, none, lengths, 0, root, 0, set, Some(error))
     }));
     // SAFETY: the call wrote it.
     assert!(unsafe { set.assume_init() }.is_null());

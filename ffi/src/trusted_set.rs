@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use tagtrust_core::Policy;
 
 use crate::boundary::{
-    ByteArray, Output, Text, attempt, create, free, given, lock, not_in_callback, read, text,
+    ByteArray, ByteArrays, LengthArray, Output, Text, attempt, create, free, given, lock, not_in_callback,
+    read, text,
 };
 use crate::callback::Clock;
 use crate::config::Config;
@@ -21,8 +22,8 @@ use crate::status::Status;
 /// verification without a trust directory and without a request. Freed with
 /// `tagtrust_trusted_set_free`.
 ///
-/// What was seen before is the caller's to know: of that, only a known root
-/// counts here. An older timestamp that has not expired is accepted, and with it
+/// What was seen before is the caller's to know: of that, only known roots count
+/// here. An older timestamp that has not expired is accepted, and with it
 /// everything that was current then.
 pub struct TrustedSet {
     policy: Policy,
@@ -60,17 +61,18 @@ fn time(clock: Option<&Clock>) -> SystemTime {
 /// Starts from the file of a root.
 ///
 /// Of the configuration, which may be NULL, the pins, the policy and the clock
-/// count. `known_root` is the root that was trusted before, whose keys must have
-/// signed this one too; NULL, with a length of zero, if there is none, and then
-/// the pins alone decide. If versions lie between the two, they may have to be
-/// gone through one by one: each is the next one's known root, but only after
-/// this function accepted it. One that has expired cannot be gone through.
+/// count. `known_roots` begins with the root that was trusted before. If its keys
+/// did not sign `root` too (TAGTRUST_ROOT_NOT_TRUSTED), all versions between the
+/// two follow, oldest first: each must be signed by its own keys and those of the
+/// one before, and all but `root` may have expired. None may be NULL. With a count
+/// of zero, where both arrays may be NULL, the pins alone decide.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_trusted_set_new(
     config: *const Config,
     repository: Text<'_>,
-    known_root: ByteArray<'_>,
-    known_root_length: usize,
+    known_roots: ByteArrays<'_>,
+    known_root_lengths: LengthArray<'_>,
+    known_root_count: usize,
     root: ByteArray<'_>,
     root_length: usize,
     set: Option<&mut MaybeUninit<*mut TrustedSet>>,
@@ -81,11 +83,13 @@ pub extern "C" fn tagtrust_trusted_set_new(
         let terms =
             if config.is_null() { Config::default().terms()? } else { given(config, "config")?.terms()? };
         let repository = repository.read("repository")?;
-        let known_root = known_root.read_optional(known_root_length, "known_root")?;
+        let lengths = known_root_lengths.read(known_root_count, "known_root_lengths")?;
+        let known_roots = known_roots.read(lengths, "known_roots")?;
+        let known_roots: Vec<_> = known_roots.into_iter().map(|file| file.to_vec().into()).collect();
         let root = root.read(root_length, "root")?;
         let core = tagtrust_core::TrustedSet::open(
             repository,
-            known_root.map(|file| file.to_vec().into()),
+            &known_roots,
             root.to_vec(),
             &terms.pinning,
             time(terms.clock.as_deref()),

@@ -1,12 +1,13 @@
 //! `tagtrust.TrustedSet`.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyString;
+use pyo3::types::{PyMapping, PyString};
 
 use crate::answers::Image;
 use crate::call::Call;
@@ -31,16 +32,16 @@ use crate::settings::{Pinning, Policy};
 /// >>> trusted.verify("1.2").pinned_reference
 /// 'registry.example/team/app@sha256:...'
 ///
-/// What was seen before is the caller's to know. Of that, only `known_root` counts here:
+/// What was seen before is the caller's to know. Of that, only `known_roots` count here:
 /// an older timestamp that has not expired is accepted, and with it everything that was
 /// current then. A `Client` remembers, and refuses it.
 ///
 /// repository: `registry/repository`.
 /// root: the file of the root.
-/// known_root: the root that was trusted before, whose keys must have signed this one
-///     too; without it the pins alone decide. If versions lie between the two, they may
-///     have to be gone through one by one: each is the next one's known root, but only
-///     after it was accepted here. One that has expired cannot be gone through.
+/// known_roots: the file of the root that was trusted before. If its keys did not sign
+///     `root` too (`RootNotTrusted`), all versions between the two follow, oldest first:
+///     each must be signed by its own keys and those of the one before, and all but
+///     `root` may have expired. Without any the pins alone decide.
 /// pinning: which roots may be trusted; default trust on first use.
 /// policy: which signatures count; default Docker's rule.
 /// clock: called without arguments for the time, as seconds since 1970 or an aware
@@ -62,12 +63,15 @@ pub(crate) struct TrustedSet {
 #[pymethods]
 impl TrustedSet {
     #[new]
-    #[pyo3(signature = (repository, root, *, known_root=None, pinning=None, policy=None, clock=None))]
+    #[pyo3(
+        signature = (repository, root, *, known_roots=Vec::new(), pinning=None, policy=None, clock=None),
+        text_signature = "(repository, root, *, known_roots=(), pinning=None, policy=None, clock=None)"
+    )]
     fn new(
         py: Python<'_>,
         repository: &str,
         root: PyBackedBytes,
-        known_root: Option<PyBackedBytes>,
+        known_roots: Vec<PyBackedBytes>,
         pinning: Option<Pinning>,
         policy: Option<Policy>,
         clock: Option<Py<PyAny>>,
@@ -80,8 +84,8 @@ impl TrustedSet {
             policy.check()?;
             let pinning =
                 pinning.map_or_else(|| Ok(tagtrust::Pinning::trust_on_first_use()), Pinning::into_core)?;
-            let known_root = known_root.map(|file| file.to_vec().into());
-            let mut core = tagtrust::TrustedSet::open(repository, known_root, root.to_vec(), &pinning, now)?;
+            let known: Vec<_> = known_roots.iter().map(|file| file.to_vec().into()).collect();
+            let mut core = tagtrust::TrustedSet::open(repository, &known, root.to_vec(), &pinning, now)?;
             core.skip_unlisted();
             Ok((policy, core))
         };
@@ -98,7 +102,7 @@ impl TrustedSet {
     ///
     /// Raises a `TrustError` if it is refused; the set stays as it was.
     fn add_timestamp(&self, py: Python<'_>, file: PyBackedBytes) -> PyResult<()> {
-        self.add(py, file, |core, file, now| core.add_timestamp(file, None, now))
+        self.add(py, |core, now| core.add_timestamp(file.to_vec(), None, now))
     }
 
     /// Adds the snapshot, which comes second.
@@ -109,7 +113,7 @@ impl TrustedSet {
     /// Raises a `TrustError` if it is refused; the set stays as it was. If it names
     /// another root, begin anew with that.
     fn add_snapshot(&self, py: Python<'_>, file: PyBackedBytes) -> PyResult<()> {
-        self.add(py, file, |core, file, now| core.add_snapshot(file, None, now))
+        self.add(py, |core, now| core.add_snapshot(file.to_vec(), None, now))
     }
 
     /// The role whose file comes next: `timestamp`, `snapshot`, `targets`, then delegations
@@ -132,7 +136,27 @@ impl TrustedSet {
     ///
     /// Raises a `TrustError` if it is refused; the set stays as it was.
     fn add_role(&self, py: Python<'_>, file: PyBackedBytes) -> PyResult<()> {
-        self.add(py, file, |core, file, now| core.add_role(file, None, now))
+        self.add(py, |core, now| core.add_role(file.to_vec(), None, now))
+    }
+
+    /// Adds the files of the roles that `next_role` names, one after the other, for as long
+    /// as they are there. Files that it does not name are passed over.
+    ///
+    /// >>> roles = ("timestamp", "snapshot", "targets", "targets/alice")
+    /// >>> trusted.add_all({role: files[role] for role in roles})
+    /// >>> trusted.next_role
+    /// 'targets/releases'
+    ///
+    /// files: each file by its role, such as `targets/alice`.
+    ///
+    /// The interpreter is free for other threads meanwhile, once and not for each file. The
+    /// clock is asked once.
+    ///
+    /// Raises a `TrustError` if one is refused: those before it stay, and it comes next.
+    fn add_all(&self, py: Python<'_>, files: &Bound<'_, PyMapping>) -> PyResult<()> {
+        let files: HashMap<String, PyBackedBytes> =
+            files.items()?.iter().map(|item| item.extract()).collect::<PyResult<_>>()?;
+        self.add(py, |core, now| core.add_all(|role| files.get(role).map(|file| file.to_vec()), now))
     }
 
     /// The digest that the publisher signed for a tag, or for a whole reference to an image
@@ -168,16 +192,15 @@ impl TrustedSet {
     fn add(
         &self,
         py: Python<'_>,
-        file: PyBackedBytes,
-        add: impl FnOnce(&mut tagtrust::TrustedSet, Vec<u8>, SystemTime) -> tagtrust::Result<()> + Send,
+        add: impl FnOnce(&mut tagtrust::TrustedSet, SystemTime) -> tagtrust::Result<()> + Send,
     ) -> PyResult<()> {
         let now = now(py, self.clock.as_ref())?;
         self.detached(py, || {
             let mut core = self.core.write().unwrap_or_else(PoisonError::into_inner);
-            add(&mut core, file.to_vec(), now)?;
+            let added = add(&mut core, now);
             core.skip_unlisted();
             *self.next() = core.next_role().map(str::to_owned);
-            Ok(())
+            added
         })
     }
 

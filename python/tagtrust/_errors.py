@@ -146,7 +146,7 @@ class RolledBack(TrustError):
     >>> older = files["root"]
     >>> publication = client.rotate_key("registry.example/team/app", "targets")
     >>> known = files["root"]
-    >>> tagtrust.TrustedSet("registry.example/team/app", older, known_root=known)
+    >>> tagtrust.TrustedSet("registry.example/team/app", older, known_roots=[known])
     Traceback (most recent call last):
     tagtrust.RolledBack: ...
     """

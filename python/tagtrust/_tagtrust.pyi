@@ -305,7 +305,7 @@ class TrustedSet:
         repository: str,
         root: bytes,
         *,
-        known_root: bytes | None = None,
+        known_roots: Sequence[bytes] = (),
         pinning: Pinning | None = None,
         policy: Policy | None = None,
         clock: Callable[[], float | datetime.datetime] | None = None,
@@ -315,6 +315,7 @@ class TrustedSet:
     @property
     def next_role(self) -> str | None: ...
     def add_role(self, file: bytes) -> None: ...
+    def add_all(self, files: Mapping[str, bytes]) -> None: ...
     def verify(self, tag: str) -> Image: ...
 
 @final

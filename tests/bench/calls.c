@@ -62,7 +62,7 @@ static void in_memory(const struct file *files, const char *repository, const ch
     tagtrust_error *error;
     tagtrust_trusted_set *set;
     tagtrust_image *image;
-    must(tagtrust_trusted_set_new(NULL, repository, NULL, 0, files[0].data, files[0].length, &set, &error), &error);
+    must(tagtrust_trusted_set_new(NULL, repository, NULL, NULL, 0, files[0].data, files[0].length, &set, &error), &error);
     must(tagtrust_trusted_set_add_timestamp(set, files[1].data, files[1].length, &error), &error);
     must(tagtrust_trusted_set_add_snapshot(set, files[2].data, files[2].length, &error), &error);
     must(tagtrust_trusted_set_add_role(set, files[3].data, files[3].length, &error), &error);

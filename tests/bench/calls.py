@@ -39,6 +39,13 @@ def in_memory(files, repository, tag):
     return trusted.verify(tag).digest
 
 
+def at_once(root, files, repository, tag):
+    """The same with fewer calls, each of which other threads may have to wait for."""
+    trusted = tagtrust.TrustedSet(repository, root)
+    trusted.add_all(files)
+    return trusted.verify(tag).digest
+
+
 def nanoseconds(call, count) -> float:
     """CPU time of one call; the first is not counted."""
     assert call().startswith("sha256:")
@@ -50,11 +57,13 @@ def nanoseconds(call, count) -> float:
 
 def throughput(files, repository, tag, threads, count) -> float:
     """Verifications a second of them all."""
+    root, *others = files
+    by_role = dict(zip(ROLES[1:], others, strict=True))
 
     def work():
         barrier.wait()
         for _ in range(count // threads):
-            in_memory(files, repository, tag)
+            at_once(root, by_role, repository, tag)
 
     barrier = threading.Barrier(threads + 1)
     workers = [threading.Thread(target=work) for _ in range(threads)]

@@ -77,8 +77,12 @@ def read(result: str, name: str, parameters: list[str]) -> Function:
             assert not function.handle, f"{name} takes two objects"
             function.handle = found[1]
             function.arguments.append(f"({kind})given->handle")
-        elif kind in ("const char *", "const char *const *", "const uint8_t *"):
+        elif kind in ("const char *", "const char *const *", "const uint8_t *", "const uint8_t *const *"):
             length_of = read_text(function, kind, own_name)
+        elif kind == "const size_t *":
+            # That of the array of bytes before it.
+            function.before.append(f"const size_t {own_name} = length_of(given->text[{len(function.texts) - 1}]);")
+            function.arguments.append(f"&{own_name}")
         elif kind == "const uint64_t *":
             function.arguments.append("&given->number")
             length_of = "1"
@@ -114,9 +118,9 @@ def read_text(function: Function, kind: str, name: str) -> str:
     is_optional = name in OPTIONAL.get(function.name, ())
     function.arguments.append(f"({kind})given->text[{index}]")
     usual = DEFAULTS.get(name, '"x"')
-    function.texts.append(f'{{"{name}", {usual}, {c(is_optional)}, {c(kind == "const uint8_t *")}}}')
-    if kind == "const char *const *":
-        function.arguments[-1] = f"&given->text[{index}]"
+    function.texts.append(f'{{"{name}", {usual}, {c(is_optional)}, {c("uint8_t" in kind)}}}')
+    if kind.endswith("*const *"):
+        function.arguments[-1] = f"({kind})&given->text[{index}]"
         return "1"
     return f"length_of(given->text[{index}])" if kind == "const uint8_t *" else ""
 

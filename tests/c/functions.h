@@ -149,7 +149,7 @@ static inline tagtrust_trusted_set *trusted_set_of(const char *trust_dir) {
     tagtrust_trusted_set *set;
     CHECK(snprintf(metadata, sizeof metadata, "%s/tuf/%s/metadata", trust_dir, a_repository) < (int)sizeof metadata);
     length = read_whole(metadata, "root.json", file, sizeof file);
-    CHECK(tagtrust_trusted_set_new(NULL, a_repository, NULL, 0, (const uint8_t *)file, length, &set, NULL) ==
+    CHECK(tagtrust_trusted_set_new(NULL, a_repository, NULL, NULL, 0, (const uint8_t *)file, length, &set, NULL) ==
           TAGTRUST_OK);
     length = read_whole(metadata, "timestamp.json", file, sizeof file);
     CHECK(tagtrust_trusted_set_add_timestamp(set, (const uint8_t *)file, length, NULL) == TAGTRUST_OK);

@@ -111,6 +111,35 @@ static void extreme_numbers_are_no_harm(void) {
     }
 }
 
+static void impossible_roots_are_refused(void) {
+    const uint8_t *root = (const uint8_t *)a_reference, *roots[2] = {root, root}, *one_missing[2] = {root, NULL};
+    const size_t lengths[2] = {1, 1}, huge_lengths[2] = {1, SIZE_MAX}, no_lengths[2] = {0, 0};
+    const uint8_t *const *between = (const uint8_t *const *)(void *)((char *)roots + 1);
+    const size_t *between_lengths = (const size_t *)(void *)((char *)lengths + 1);
+    const struct {
+        const uint8_t *const *roots;
+        const size_t *lengths;
+        size_t count;
+    } known[] = {
+        {NULL, lengths, 2},
+        {roots, NULL, 2},
+        {NULL, NULL, 1},
+        {one_missing, lengths, 2},
+        {one_missing, no_lengths, 2},
+        {roots, huge_lengths, 2},
+        {roots, lengths, SIZE_MAX},
+        {roots, lengths, SIZE_MAX / 2 + 1},
+        {roots, lengths, SIZE_MAX / 8},
+        {between, lengths, 1},
+        {roots, between_lengths, 1},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, a_repository,
+              known[i].roots, known[i].lengths, known[i].count, root, 1);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_INPUT, tagtrust_trusted_set_new, NULL, a_repository, roots, no_lengths,
+          2, root, 1);
+}
+
 /* Nothing of what can be no array is looked at. */
 static void impossible_arrays_are_refused(void) {
     const tagtrust_client *client = (const tagtrust_client *)live[A_CLIENT];
@@ -126,8 +155,9 @@ static void impossible_arrays_are_refused(void) {
         CHECK(image == GARBAGE(tagtrust_image) && error == GARBAGE(tagtrust_error));
         REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_client_unstage, client, a_repository, numbers, lengths[i]);
     }
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, a_repository, NULL, 0,
-          (const uint8_t *)a_reference, SIZE_MAX);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, a_repository, NULL, NULL,
+          0, (const uint8_t *)a_reference, SIZE_MAX);
+    impossible_roots_are_refused();
     FAILS(tagtrust_publication, TAGTRUST_INVALID_ARGUMENT, tagtrust_client_publish_proposals, client, between, 1);
     REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_client_unstage, client, a_repository, between_numbers, 1);
 }

@@ -41,7 +41,7 @@ static tagtrust_trusted_set *open_set(const tagtrust_config *config) {
     tagtrust_trusted_set *set = GARBAGE(tagtrust_trusted_set);
     tagtrust_error *error = GARBAGE(tagtrust_error);
     file root = load(0, "root");
-    CHECK(tagtrust_trusted_set_new(config, gun, NULL, 0, root.bytes, root.length, &set, &error) == TAGTRUST_OK);
+    CHECK(tagtrust_trusted_set_new(config, gun, NULL, NULL, 0, root.bytes, root.length, &set, &error) == TAGTRUST_OK);
     CHECK(set != NULL && error == NULL);
     return set;
 }
@@ -131,24 +131,28 @@ static void roots(void) {
     tagtrust_config *in_a_year = make_config(&later);
     file root = load(0, "root"), timestamp = load(1, "timestamp");
     tagtrust_trusted_set *set = GARBAGE(tagtrust_trusted_set);
-    CHECK(tagtrust_trusted_set_new(config, gun, root.bytes, root.length, root.bytes, root.length, &set, NULL) ==
+    const unsigned char *known[2] = {root.bytes, timestamp.bytes};
+    const size_t lengths[2] = {root.length, timestamp.length}, no_lengths[2] = {0, 0};
+    CHECK(tagtrust_trusted_set_new(config, gun, known, lengths, 1, root.bytes, root.length, &set, NULL) ==
           TAGTRUST_OK);
     tagtrust_trusted_set_free(set);
     /* An empty known root is a mistake, and not the same as none. */
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_INPUT, tagtrust_trusted_set_new, config, gun, root.bytes, 0,
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_INPUT, tagtrust_trusted_set_new, config, gun, known, no_lengths, 1,
           root.bytes, root.length);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_INPUT, tagtrust_trusted_set_new, config, gun, timestamp.bytes,
-          timestamp.length, root.bytes, root.length);
-    FAILS(tagtrust_trusted_set, TAGTRUST_TAMPERED, tagtrust_trusted_set_new, config, gun, NULL, 0, timestamp.bytes,
-          timestamp.length);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_INPUT, tagtrust_trusted_set_new, config, gun, known + 1, lengths + 1, 1,
+          root.bytes, root.length);
+    FAILS(tagtrust_trusted_set, TAGTRUST_ROOT_NOT_TRUSTED, tagtrust_trusted_set_new, config, gun, known, lengths, 2,
+          root.bytes, root.length);
+    FAILS(tagtrust_trusted_set, TAGTRUST_TAMPERED, tagtrust_trusted_set_new, config, gun, NULL, NULL, 0,
+          timestamp.bytes, timestamp.length);
     FAILS(tagtrust_trusted_set, TAGTRUST_ROOT_NOT_TRUSTED, tagtrust_trusted_set_new, config, "r.example/other", NULL,
-          0, root.bytes, root.length);
-    CHECK(tagtrust_trusted_set_new(in_a_year, gun, NULL, 0, root.bytes, root.length, &set, NULL) == TAGTRUST_OK);
+          NULL, 0, root.bytes, root.length);
+    CHECK(tagtrust_trusted_set_new(in_a_year, gun, NULL, NULL, 0, root.bytes, root.length, &set, NULL) == TAGTRUST_OK);
     REFUSES(TAGTRUST_EXPIRED, tagtrust_trusted_set_add_timestamp, set, timestamp.bytes, timestamp.length);
     tagtrust_trusted_set_free(set);
     CHECK(tagtrust_config_set_trust_on_first_use(config, false) == TAGTRUST_OK);
-    FAILS(tagtrust_trusted_set, TAGTRUST_ROOT_NOT_TRUSTED, tagtrust_trusted_set_new, config, gun, NULL, 0, root.bytes,
-          root.length);
+    FAILS(tagtrust_trusted_set, TAGTRUST_ROOT_NOT_TRUSTED, tagtrust_trusted_set_new, config, gun, NULL, NULL, 0,
+          root.bytes, root.length);
     tagtrust_config_free(config);
     tagtrust_config_free(in_a_year);
 }
@@ -163,7 +167,7 @@ static void the_configuration_counts(void) {
     FAILS(tagtrust_image, TAGTRUST_EXPIRED, tagtrust_trusted_set_verify, set, tag);
     tagtrust_trusted_set_free(set);
     CHECK(tagtrust_config_require_signer(config, "no name", "nobody") == TAGTRUST_OK);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_CONFIGURATION, tagtrust_trusted_set_new, config, gun, NULL, 0,
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_CONFIGURATION, tagtrust_trusted_set_new, config, gun, NULL, NULL, 0,
           contents[0], 1);
     tagtrust_config_free(config);
 }
@@ -200,17 +204,26 @@ static void wrong_arguments(void) {
     tagtrust_trusted_set *set = open_set(NULL);
     tagtrust_config *freed = tagtrust_config_new();
     const unsigned char byte = 0;
+    const unsigned char *const bytes[2] = {&byte, NULL};
+    const size_t lengths[2] = {1, 0};
     tagtrust_config_free(freed);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, NULL, NULL, 0, &byte, 1);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, NOT_UTF8, NULL, 0, &byte,
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, NULL, NULL, NULL, 0, &byte,
           1);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, gun, NULL, 1, &byte, 1);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, gun, NULL, 0, NULL, 1);
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_REFERENCE, tagtrust_trusted_set_new, NULL, "r.example/app:1", NULL, 0,
-          NULL, 0);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, NOT_UTF8, NULL, NULL, 0,
+          &byte, 1);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, gun, NULL, lengths, 1, &byte,
+          1);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, gun, bytes, NULL, 1, &byte,
+          1);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, gun, bytes, lengths, 2,
+          &byte, 1);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, NULL, gun, NULL, NULL, 0, NULL, 1);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_REFERENCE, tagtrust_trusted_set_new, NULL, "r.example/app:1", NULL,
+          NULL, 0, NULL, 0);
     /* Not the defaults, which trust on first use. */
-    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, freed, gun, NULL, 0, &byte, 1);
-    CHECK(tagtrust_trusted_set_new(NULL, gun, NULL, 0, &byte, 1, NULL, NULL) == TAGTRUST_INVALID_ARGUMENT);
+    FAILS(tagtrust_trusted_set, TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_new, freed, gun, NULL, NULL, 0, &byte,
+          1);
+    CHECK(tagtrust_trusted_set_new(NULL, gun, NULL, NULL, 0, &byte, 1, NULL, NULL) == TAGTRUST_INVALID_ARGUMENT);
     REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_add_timestamp, NULL, &byte, 1);
     REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_add_timestamp, set, NULL, 1);
     REFUSES(TAGTRUST_INVALID_ARGUMENT, tagtrust_trusted_set_add_snapshot, NULL, &byte, 1);

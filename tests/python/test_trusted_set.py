@@ -5,11 +5,14 @@ import json
 import logging
 import pickle
 import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attacks import tuf
+from attacks.faults import FAULTS, FILLED, TAMPERED, TRUSTED, Scene, cache_of
 
 GUN = "registry.example/team/app"
 DIGESTS = {"1.0": f"sha256:{'1' * 64}", "2.0": f"sha256:{'2' * 64}"}
@@ -104,11 +107,14 @@ def test_what_does_not_belong_there_is_refused_and_changes_nothing(tagtrust, rep
 
 def test_a_root_must_follow_from_the_known_one_and_match_the_pins(load, tagtrust, repository):
     first, last = repository.first["root"], repository.last["root"]
-    assert load(repository.last, known_root=first).verify("2.0").digest == DIGESTS["2.0"]
+    assert load(repository.last, known_roots=[first]).verify("2.0").digest == DIGESTS["2.0"]
     with pytest.raises(tagtrust.RolledBack):
-        tagtrust.TrustedSet(GUN, first, known_root=last)
-    with pytest.raises(tagtrust.InvalidInput):
-        tagtrust.TrustedSet(GUN, last, known_root=b"{}")
+        tagtrust.TrustedSet(GUN, first, known_roots=[last])
+    with pytest.raises(tagtrust.InvalidInput, match=r"known_roots\[0\]"):
+        tagtrust.TrustedSet(GUN, last, known_roots=[b"{}"])
+    for no_sequence_of_files in (last, "root", None, [None], [1], 1):
+        with pytest.raises(TypeError):
+            tagtrust.TrustedSet(GUN, last, known_roots=no_sequence_of_files)
     with pytest.raises(tagtrust.RootNotTrusted):
         tagtrust.TrustedSet("registry.example/team/other", last)
     (root_key,) = json.loads(last)["signed"]["roles"]["root"]["keyids"]
@@ -116,6 +122,142 @@ def test_a_root_must_follow_from_the_known_one_and_match_the_pins(load, tagtrust
     for pinning in (tagtrust.Pinning(), tagtrust.Pinning({GUN: ["0" * 64]})):
         with pytest.raises(tagtrust.RootNotTrusted):
             tagtrust.TrustedSet(GUN, last, pinning=pinning)
+
+
+def version_of(root):
+    return json.loads(root)["signed"]["version"]
+
+
+def rotated(times):
+    """The files of a repository whose root keys changed that often; all versions but the last one have expired."""
+    published = tuf.Repository(GUN)
+    published["targets"].signed["targets"]["1"] = tuf.target(b"manifest")
+    for number in range(times):
+        published["root"].signed["expires"] = tuf.rfc3339(tuf.NOW - tuf.DAY)
+        published.rotate_root([tuf.root_key(f"root {number}", GUN)])
+    published["root"].signed["expires"] = tuf.rfc3339(tuf.NOW + tuf.DAY)
+    return {name[:-5]: data for name, data in published.files().items()}
+
+
+def test_a_root_is_reached_through_versions_that_have_expired(load, tagtrust):
+    files = rotated(3)
+    versions = [files[f"{version}.root"] for version in (1, 2, 3)]
+    for start in range(3):
+        for known_roots in (versions[start:], tuple(versions[start:])):
+            assert load(files, known_roots=known_roots).verify("1").digest == tuf.digest_of(tuf.target(b"manifest"))
+    with pytest.raises(tagtrust.RootNotTrusted) as caught:
+        tagtrust.TrustedSet(GUN, files["root"], known_roots=versions[:1])
+    assert caught.value.fault["kind"] == "broken_rotation"
+    with pytest.raises(tagtrust.Expired):
+        tagtrust.TrustedSet(GUN, versions[2], known_roots=versions[:2])
+    for wrong, place in (([0, 2], 1), ([0, 2, 1], 1), ([1, 0, 2], 1), ([0, 1, 1, 2], 2), ([0, 1, 2, 1], 3)):
+        with pytest.raises(tagtrust.RootNotTrusted) as caught:
+            tagtrust.TrustedSet(GUN, files["root"], known_roots=[versions[index] for index in wrong])
+        assert caught.value.fault["kind"] == "broken_chain"
+        assert caught.value.fault["detail"].startswith(f"known_roots[{place}]: ")
+
+
+ROOT_FAULTS = [name for name, fault in FAULTS.items() if name.startswith("rotation: ") and fault.roles == ("root",)]
+
+
+@pytest.mark.parametrize("name", [name for name in ROOT_FAULTS if FILLED in FAULTS[name].expect])
+def test_a_set_goes_from_root_to_root_as_a_client_does(name, tagtrust):
+    """That a client answers so is tested in tests/attacks."""
+    fault = FAULTS[name]
+    scene = Scene(fault)
+    served, known = scene.repo.files(), scene.cached["root.json"]
+    files = {file[:-5]: data for file, data in cache_of(served).items()}
+
+    def verify(*known_roots):
+        trusted = tagtrust.TrustedSet(GUN, files["root"], known_roots=known_roots)
+        trusted.add_all(files)
+        return trusted.verify(fault.tag)
+
+    def answer():
+        """First with the known root alone; if its keys did not sign the new one, with those between."""
+        try:
+            verify(known)
+        except tagtrust.RootNotTrusted as error:
+            if error.fault["kind"] != "broken_rotation":
+                return error
+        except tagtrust.TrustError as error:
+            return error
+        else:
+            return None
+        between = range(version_of(known) + 1, min(version_of(files["root"]), version_of(known) + 20))
+        try:
+            verify(known, *(served[name] for name in map("{}.root.json".format, between) if name in served))
+        except tagtrust.TrustError as error:
+            return error
+
+    error = answer()
+    said = TRUSTED if error is None else type(error).__name__
+    if fault.expect[FILLED] == TAMPERED and said == "RootNotTrusted":
+        # Of a version that cannot be read it is said where it stands.
+        assert error.fault["kind"] == "broken_chain" and "malformed" in error.fault["detail"]
+    else:
+        assert said == fault.expect[FILLED], error
+
+
+def test_there_are_many_ways_from_root_to_root():
+    assert len(ROOT_FAULTS) >= 30
+
+
+def test_all_files_are_added_at_once(load, tagtrust, repository):
+    files = repository.last
+    assert "targets/unpublished" not in files and "targets/alice" in files
+    trusted = tagtrust.TrustedSet(GUN, files["root"])
+    trusted.add_all(types.MappingProxyType(files))
+    assert trusted.next_role is None
+    assert trusted.verify("2.0") == load(files).verify("2.0")
+    # What is not asked for does not matter, whatever it is.
+    trusted.add_all({"timestamp": b"", "targets/other": b"{}"})
+    trusted = tagtrust.TrustedSet(GUN, files["root"])
+    trusted.add_all(files | {"targets/unpublished": b"", "targets/other": b"{}", "": b"", "mirror.json": b"x"})
+    assert trusted.verify("2.0").digest == DIGESTS["2.0"]
+
+
+def test_add_all_goes_as_far_as_there_are_files(tagtrust, repository):
+    trusted = tagtrust.TrustedSet(GUN, repository.last["root"])
+    trusted.add_all({})
+    assert trusted.next_role == "timestamp"
+    for role in ("timestamp", "snapshot", "targets"):
+        others = {name: file for name, file in repository.last.items() if name != role}
+        trusted.add_all(others)
+        assert trusted.next_role == role
+        with pytest.raises(tagtrust.InvalidInput):
+            trusted.verify("2.0")
+        trusted.add_all({role: repository.last[role]})
+        assert trusted.next_role != role
+    trusted.add_all(repository.last)
+    assert trusted.verify("2.0")
+
+
+def test_what_add_all_refuses_comes_next_and_the_rest_stays(tagtrust, repository):
+    for role in ("timestamp", "snapshot", "targets", "targets/alice"):
+        trusted = tagtrust.TrustedSet(GUN, repository.last["root"])
+        for wrong in (b"", b"{}", repository.first["root"]):
+            with pytest.raises(tagtrust.Tampered):
+                trusted.add_all(repository.last | {role: wrong})
+            assert trusted.next_role == role
+        trusted.add_all(repository.last)
+        assert trusted.verify("2.0").digest == DIGESTS["2.0"]
+    for no_files in (None, [], b"", [("timestamp", b"")], {"timestamp": "text"}, {1: b""}, {None: None}):
+        with pytest.raises(TypeError):
+            tagtrust.TrustedSet(GUN, repository.last["root"]).add_all(no_files)
+
+
+def test_threads_add_to_sets_of_their_own_and_to_one(tagtrust, repository):
+    one = tagtrust.TrustedSet(GUN, repository.last["root"])
+
+    def work(_):
+        trusted = tagtrust.TrustedSet(GUN, repository.last["root"])
+        trusted.add_all(repository.last)
+        one.add_all(repository.last)
+        return trusted.verify("2.0").digest, one.verify("2.0").digest
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(work, range(64))) == {(DIGESTS["2.0"], DIGESTS["2.0"])}
 
 
 def test_policies_hold(load, tagtrust, repository):

@@ -88,14 +88,15 @@ def chain(repository: str) -> dict[str, list[str]]:
     return {role.name: [key.id for key in role.keys if key.signed] for role in inspection.roles}
 
 
-def without_requests(repository: str, files: dict[str, bytes], known_root: bytes | None) -> tagtrust.Image:
+def without_requests(repository: str, files: dict[str, bytes], known_roots: list[bytes]) -> tagtrust.Image:
     trusted = tagtrust.TrustedSet(
-        repository, files["root"], known_root=known_root, pinning=tagtrust.Pinning(trust_on_first_use=True)
+        repository, files["root"], known_roots=known_roots, pinning=tagtrust.Pinning(trust_on_first_use=True)
     )
     trusted.add_timestamp(files["timestamp"])
     trusted.add_snapshot(files["snapshot"])
     while (role := trusted.next_role) is not None:
         trusted.add_role(files[role])
+    trusted.add_all(files)
     return trusted.verify("1.0")
 
 

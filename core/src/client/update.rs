@@ -248,12 +248,7 @@ impl Update<'_> {
                         failure => self.error(role::ROOT, MAX_ROOT_BYTES, failure),
                     },
                 )?;
-            let next = TrustedRoot::accept(self.gun, file, Some(&current), None, Expiry::Ignored, self.now)?;
-            // Stricter: Notary takes any version from the wanted one on.
-            if next.version() != version {
-                return Err(broken(format!("version {version} says it is {}", next.version())));
-            }
-            current = next;
+            current = current.next(file, self.now)?;
         }
         Ok(current)
     }

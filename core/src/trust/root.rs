@@ -114,6 +114,24 @@ impl TrustedRoot {
         Ok(accepted)
     }
 
+    /// Accepts the file of the version after this one. It may have expired: it
+    /// only leads to a newer one.
+    pub(crate) fn next(&self, file: impl Into<Bytes>, now: SystemTime) -> Result<Self> {
+        let next = Self::accept(&self.gun, file, Some(self), None, Expiry::Ignored, now)?;
+        next.check_next_to(self)?;
+        Ok(next)
+    }
+
+    /// Stricter: Notary takes any version from the wanted one on.
+    pub(super) fn check_next_to(&self, previous: &Self) -> Result<()> {
+        let (wanted, found) = (previous.version().saturating_add(1), self.version());
+        if found == wanted {
+            return Ok(());
+        }
+        let fault = RootFault::BrokenChain(format!("version {found} stands in place of version {wanted}"));
+        Err(Error::RootNotTrusted { gun: self.gun.clone(), fault })
+    }
+
     /// The repository's globally unique name.
     pub fn gun(&self) -> &str {
         &self.gun

@@ -206,6 +206,35 @@ impl TrustedSet {
         }
     }
 
+    /// Adds the files of the roles that come next for as long as `file` has them,
+    /// without those that [`TrustedSet::skip_unlisted`] passes over. Versions that
+    /// were seen before are not known here: for these there is
+    /// [`TrustedSet::add_role`].
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (root, now, pins) = (Vec::new(), std::time::SystemTime::now(), tagtrust::Pinning::none());
+    /// # let mut set = tagtrust::TrustedSet::open("registry.example/team/app", &[], root, &pins, now)?;
+    /// set.add_all(|role| std::fs::read(format!("{role}.json")).ok(), now)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with a file. Those before it stay, and its role comes next.
+    pub fn add_all<F: Into<Bytes>>(
+        &mut self,
+        mut file: impl FnMut(&str) -> Option<F>,
+        now: SystemTime,
+    ) -> Result<()> {
+        self.skip_unlisted();
+        while let Some(file) = self.next_role().and_then(&mut file) {
+            self.add_role(file, None, now)?;
+            self.skip_unlisted();
+        }
+        Ok(())
+    }
+
     /// The content of a file of the right form, and whether it counts.
     fn check_role(
         &self,
