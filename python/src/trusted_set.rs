@@ -149,8 +149,7 @@ impl TrustedSet {
     ///
     /// files: each file by its role, such as `targets/alice`.
     ///
-    /// The interpreter is free for other threads meanwhile, once and not for each file. The
-    /// clock is asked once.
+    /// Other threads run meanwhile, and the clock is asked once.
     ///
     /// Raises a `TrustError` if one is refused: those before it stay, and it comes next.
     fn add_all(&self, py: Python<'_>, files: &Bound<'_, PyMapping>) -> PyResult<()> {

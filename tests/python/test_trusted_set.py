@@ -247,6 +247,38 @@ def test_what_add_all_refuses_comes_next_and_the_rest_stays(tagtrust, repository
             tagtrust.TrustedSet(GUN, repository.last["root"]).add_all(no_files)
 
 
+def test_add_all_asks_the_clock_once_and_keeps_log_handlers_out(tagtrust, repository):
+    asked, seen = [], []
+
+    def clock():
+        asked.append(time.time())
+        return asked[-1]
+
+    published = tuf.Repository(GUN)
+    published.delegate("targets/late", [tuf.key("late")])
+    published["targets/late"].signed["expires"] = tuf.rfc3339(tuf.NOW - tuf.DAY)
+    files = {name[:-5]: data for name, data in published.files().items()}
+    trusted = tagtrust.TrustedSet(GUN, files["root"], clock=clock)
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            seen.append(record.getMessage())
+            with pytest.raises(RuntimeError, match="what calls it"):
+                trusted.add_all(files)
+
+    handler = Handler()
+    logging.getLogger("tagtrust").addHandler(handler)
+    try:
+        asked.clear()
+        trusted.add_all(files)
+    finally:
+        logging.getLogger("tagtrust").removeHandler(handler)
+    # The handler's own call asks, too, before it is refused.
+    assert len(asked) == 1 + len(seen)
+    # A delegation that does not count ends nothing.
+    assert trusted.next_role is None and "targets/late" in seen[0] and len(seen) == 1
+
+
 def test_threads_add_to_sets_of_their_own_and_to_one(tagtrust, repository):
     one = tagtrust.TrustedSet(GUN, repository.last["root"])
 
