@@ -61,11 +61,14 @@ def calls(built, directory, server):
             say(f"    {name:8} {figure:10,.0f} ns")
     memory, client = answers["memory"], answers["client"]
 
-    say("eight Python threads and one")
-    scale = []
-    for _ in range(ROUNDS):
-        one, eight = map(float, run(*python, "threads", *metadata, THREAD_CALLS, env=environment).stdout.split())
-        scale.append(eight / one)
+    say(f"eight threads and one: {2 * ROUNDS} rounds of {THREAD_CALLS:,} verifications each from Rust and Python")
+    rounds = [
+        {name: throughput(commands[name], metadata, environment) for name in ("Rust", "Python")}
+        for _ in range(2 * ROUNDS)
+    ]
+    scale = {name: statistics.median(figures[name] for figures in rounds) for name in ("Rust", "Python")}
+    say("instructions of a verification in memory, by valgrind")
+    instructions = {name: count_instructions(commands[name], metadata, environment) for name in ("C", "Python")}
     say("import tagtrust")
     imports = [import_time(environment) for _ in range(3 * ROUNDS)]
     return [
@@ -77,8 +80,11 @@ def calls(built, directory, server):
             "<", 2, f"{client['Python']:.0f} − {client['Rust']:.0f} ns", digits=2),
         Row("verification in memory: Python − Rust, µs", (memory["Python"] - memory["Rust"]) / 1e3, "", 0,
             f"five calls: {memory['Python'] / 1e3:.1f} − {memory['Rust'] / 1e3:.1f} µs", digits=2),
-        Row("eight Python threads ÷ one, verification in memory", statistics.median(scale), ">=", 1.8,
-            f"{os.cpu_count()} cores", digits=2),
+        Row("verification in memory: Python − C, instructions", instructions["Python"] - instructions["C"], "", 0,
+            f"{instructions['Python']:,.0f} − {instructions['C']:,.0f}"),
+        Row("eight Python threads ÷ one, verification in memory", scale["Python"], ">=", 1.8,
+            f"{os.cpu_count()} cores; Rust {scale['Rust']:.2f}", digits=2),
+        Row("tagtrust.Server() is ready, ms", server_start(python, environment), "", 0, "in memory, on plain HTTP"),
         Row("import tagtrust, ms", statistics.median(imports), "<", 15, "without the interpreter's own start"),
     ]  # fmt: skip
 
@@ -89,6 +95,29 @@ def rust_program() -> str:
     said = subprocess.run(argv, stdout=subprocess.PIPE, check=True, text=True).stdout
     made = [json.loads(line) for line in said.splitlines()]
     return next(item["executable"] for item in made if item.get("target", {}).get("name") == "calls")
+
+
+def throughput(argv, metadata, environment) -> float:
+    """Of eight threads, as a multiple of that of one."""
+    one, eight = map(float, run(*argv, "threads", *metadata, THREAD_CALLS, env=environment).stdout.split())
+    return eight / one
+
+
+def count_instructions(argv, metadata, environment) -> float:
+    """Of one verification in memory: those of a longer run less those of a shorter one."""
+
+    def count(calls):
+        valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+        said = run(*valgrind, *argv, "memory", *metadata, calls, env=environment).stderr
+        return int(re.search(r"Collected : (\d+)", said)[1])
+
+    few, many = 20, 120
+    return (count(many) - count(few)) / (many - few)
+
+
+def server_start(python, environment) -> float:
+    """In milliseconds, the median of many in one process."""
+    return float(run(*python, "server", 20 * ROUNDS, env=environment).stdout)
 
 
 def import_time(environment) -> float:

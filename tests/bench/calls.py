@@ -4,6 +4,7 @@
 memory a second one thread does, and eight.
 """
 
+import statistics
 import sys
 import threading
 import time
@@ -17,7 +18,9 @@ ROLES = ("root", "timestamp", "snapshot", "targets")
 def main():
     what, *words, count = sys.argv[1:]
     count = int(count)
-    if what == "client":
+    if what == "server":
+        print(statistics.median(server_start() for _ in range(count)) * 1e3)
+    elif what == "client":
         server, ca_file, trust_dir, reference = words
         client = tagtrust.Client(server=server, ca_file=ca_file, trust_dir=trust_dir, offline_max_age=3600)
         print(nanoseconds(lambda: client.verify(reference).digest, count))
@@ -44,6 +47,13 @@ def at_once(root, files, repository, tag):
     trusted = tagtrust.TrustedSet(repository, root)
     trusted.add_all(files)
     return trusted.verify(tag).digest
+
+
+def server_start() -> float:
+    """How many seconds it takes."""
+    start = time.perf_counter()
+    with tagtrust.Server():
+        return time.perf_counter() - start
 
 
 def nanoseconds(call, count) -> float:
