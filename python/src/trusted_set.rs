@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyMapping, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString};
 
 use crate::answers::Image;
 use crate::call::Call;
@@ -71,7 +72,7 @@ impl TrustedSet {
         py: Python<'_>,
         repository: &str,
         root: PyBackedBytes,
-        known_roots: Vec<PyBackedBytes>,
+        #[pyo3(from_py_with = files)] known_roots: Vec<PyBackedBytes>,
         pinning: Option<Pinning>,
         policy: Option<Policy>,
         clock: Option<Py<PyAny>>,
@@ -217,6 +218,18 @@ impl TrustedSet {
     fn next(&self) -> MutexGuard<'_, Option<String>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file by itself is a sequence too, of numbers: an empty one would stand for no
+/// known root at all.
+fn files(given: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedBytes>> {
+    let is_file = given.is_instance_of::<PyBytes>()
+        || given.is_instance_of::<PyByteArray>()
+        || given.is_instance_of::<PyMemoryView>();
+    if is_file {
+        return Err(PyTypeError::new_err("a sequence of files is wanted, not one file"));
+    }
+    given.extract()
 }
 
 fn now(py: Python<'_>, clock: Option<&Clock>) -> PyResult<SystemTime> {

@@ -112,7 +112,9 @@ def test_a_root_must_follow_from_the_known_one_and_match_the_pins(load, tagtrust
         tagtrust.TrustedSet(GUN, first, known_roots=[last])
     with pytest.raises(tagtrust.InvalidInput, match=r"known_roots\[0\]"):
         tagtrust.TrustedSet(GUN, last, known_roots=[b"{}"])
-    for no_sequence_of_files in (last, "root", None, [None], [1], 1):
+    # Nor is what is empty: without a known root the pins alone would decide.
+    empty = (b"", bytearray(), memoryview(b""), "", {}, iter(()))
+    for no_sequence_of_files in (last, "root", None, [None], [1], 1, *empty):
         with pytest.raises(TypeError):
             tagtrust.TrustedSet(GUN, last, known_roots=no_sequence_of_files)
     with pytest.raises(tagtrust.RootNotTrusted):
