@@ -325,3 +325,26 @@ func TestAClockThatPanicsIsAnErrorOfTheSet(t *testing.T) {
 		}
 	}
 }
+
+func TestGoroutinesAddAllFilesToOneSet(t *testing.T) {
+	for name, vector := range vectors(t) {
+		files := vector.byRole()
+		for range [20]struct{}{} {
+			set := must(t, func() (*tagtrust.TrustedSet, error) {
+				return tagtrust.NewTrustedSet(vector.GUN, files["root"], vector.options())
+			})
+			var all sync.WaitGroup
+			for range [8]struct{}{} {
+				all.Add(1)
+				go func() {
+					defer all.Done()
+					if err := set.AddAll(files); err != nil || set.NextRole() != "" {
+						t.Errorf("%s: %v, then %q", name, err, set.NextRole())
+					}
+				}()
+			}
+			all.Wait()
+			set.Close()
+		}
+	}
+}
