@@ -76,6 +76,12 @@
  * what tagtrust_config_pin_ca and tagtrust_config_add_signer get is read at once.
  * It is the same with a server and tagtrust_server_start.
  *
+ * A setting that is refused, as for NULL or a file that cannot be read, is
+ * remembered until its configuration is freed: what is made from that, a client,
+ * a trusted set or a server, is refused with the error of the first one, whose
+ * message begins with the name of its function. So nothing goes on with defaults
+ * where something else was meant, and it is enough to look at the last status.
+ *
  * Threads. Any object may be used by any number of threads at once. Those that
  * change one configuration or edit take turns. If one thread frees an object while
  * another one is in a call with it, it ends after that call; its strings must not
@@ -96,9 +102,9 @@
  * for it. They must return: an exception out of them ends the process, a longjmp
  * may do worse.
  *
- * Signals. The library handles none. Its threads have SIGPIPE blocked, and so has
- * a thread of yours while a call uses a client or an edit, or starts a server,
- * and in callbacks: whoever breaks off a connection does not end the process.
+ * Signals. The library handles none. Whoever breaks off a connection does not end
+ * the process: where something could raise SIGPIPE, it is blocked in a thread of
+ * the library, and in one of yours while that starts such threads or a server.
  *
  * Secrets. Passphrases and private keys are wiped from memory when they are no
  * longer needed, and stand in no error, log or text but the one of

@@ -3,9 +3,13 @@ package tagtrust
 // #include "glue.h"
 import "C"
 
-import "context"
+import (
+	"context"
+	"runtime"
+)
 
-// Inspection holds the signed tags, signers and keys of a repository.
+// Inspection holds the signed tags, signers and keys of a repository, and its
+// chain of trust.
 type Inspection struct {
 	// Name is what was asked for.
 	Name       string
@@ -15,6 +19,16 @@ type Inspection struct {
 	AdministrativeKeys []Signer
 
 	json, pretty string
+	chain        *chain
+}
+
+// chain is the library's inspection, which is freed when no copy of ours is left.
+type chain struct{ pointer *C.tagtrust_inspection }
+
+func newChain(pointer *C.tagtrust_inspection) *chain {
+	c := &chain{pointer}
+	runtime.SetFinalizer(c, func(c *chain) { C.tagtrust_inspection_free(c.pointer) })
+	return c
 }
 
 // SignedTag is a tag with its digest, and who signed it.
@@ -43,6 +57,30 @@ func (i *Inspection) JSON() string { return i.json }
 // Pretty is what docker trust inspect --pretty prints.
 func (i *Inspection) Pretty() string { return i.pretty }
 
+// Tree is the chain of trust as a tree, each role below the one that says which keys
+// may sign for it. Keys that may sign and have not stand in parentheses. Keys that
+// would go beyond width characters stand on lines of their own; 0 sets no limit.
+func (i *Inspection) Tree(width int) string {
+	if i.chain == nil {
+		return ""
+	}
+	defer runtime.KeepAlive(i.chain)
+	if width < 0 {
+		width = 0
+	}
+	return C.GoString(C.tagtrust_inspection_tree(i.chain.pointer, C.size_t(width)))
+}
+
+// SVG is the chain of trust as a picture: a self-contained SVG file with a card for
+// each role. Nothing in it runs or is loaded from elsewhere.
+func (i *Inspection) SVG() string {
+	if i.chain == nil {
+		return ""
+	}
+	defer runtime.KeepAlive(i.chain)
+	return C.GoString(C.tagtrust_inspection_svg(i.chain.pointer))
+}
+
 // Inspect gives what docker trust inspect shows of a repository
 // (registry/repository) or of one tag in it. A tag that is not signed is no error here.
 func (c *Client) Inspect(ctx context.Context, reference string) (*Inspection, error) {
@@ -53,8 +91,8 @@ func (c *Client) Inspect(ctx context.Context, reference string) (*Inspection, er
 		if err := failed(status, failure); err != nil {
 			return nil, err
 		}
-		defer C.tagtrust_inspection_free(object)
 		inspection := &Inspection{
+			chain:  newChain(object),
 			json:   C.GoString(C.tagtrust_inspection_json(object)),
 			pretty: C.GoString(C.tagtrust_inspection_pretty(object)),
 		}

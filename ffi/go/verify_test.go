@@ -5,6 +5,7 @@ package tagtrust_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -135,6 +136,41 @@ func TestAnInspectionIsWhatDockerShows(t *testing.T) {
 	if inspection, err := client.Inspect(ctx, "registry.example/team/nothing"); inspection != nil ||
 		!errors.Is(err, tagtrust.ErrNoTrustData) {
 		t.Errorf("%v, %v", inspection, err)
+	}
+}
+
+func TestAnInspectionShowsTheChainOfTrust(t *testing.T) {
+	client, _ := publisher(t, tagtrust.Options{})
+	// Two keys of targets/releases.
+	for _, signer := range []string{"alice", "bob"} {
+		key := must(t, func() (*tagtrust.GeneratedKey, error) { return client.GenerateKey(ctx, signer, t.TempDir()) })
+		public := must(t, func() ([]byte, error) { return os.ReadFile(key.PublicKeyFile) })
+		must(t, func() (*tagtrust.Publication, error) { return client.AddSigner(ctx, signer, public, repository) })
+	}
+	inspection, err := client.Inspect(ctx, repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := inspection.Tree(0)
+	if !strings.HasPrefix(tree, repository+"\n") || !strings.Contains(tree, "└─ timestamp") || !strings.HasPrefix(inspection.SVG(), "<svg ") {
+		t.Errorf("%s%s", tree, inspection.SVG())
+	}
+	if inspection.Tree(-1) != tree || inspection.Tree(math.MaxInt) != tree {
+		t.Error(inspection.Tree(-1))
+	}
+	if lines := strings.Count(tree, "\n"); strings.Count(inspection.Tree(1), "\n") != lines+1 {
+		t.Error(inspection.Tree(1))
+	}
+	copied := *inspection
+	inspection = nil
+	for i := 0; i < 3; i++ {
+		runtime.GC()
+	}
+	if copied.Tree(0) != tree {
+		t.Error("a copy does not keep what it needs")
+	}
+	if none := new(tagtrust.Inspection); none.Tree(0) != "" || none.SVG() != "" {
+		t.Error("nothing was inspected")
 	}
 }
 

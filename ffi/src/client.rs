@@ -1,7 +1,6 @@
 //! The client, and what it is asked about images.
 
 use std::mem::MaybeUninit;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::boundary::{self, Text, TextArray, create, create_all, free, not_in_callback};
@@ -9,7 +8,6 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::inspection::Inspection;
-use crate::signal::NoBrokenPipe;
 use crate::status::Status;
 
 /// Verifies images, and publishes them. It keeps connections and what it has
@@ -18,24 +16,10 @@ use crate::status::Status;
 // Shared with the edits, which need no client to stay.
 pub struct Client(Arc<tagtrust_core::Client>);
 
-/// A client during a call.
-pub(crate) struct InUse {
-    client: Arc<tagtrust_core::Client>,
-    _connections: NoBrokenPipe,
-}
-
-impl Deref for InUse {
-    type Target = Arc<tagtrust_core::Client>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.client
-    }
-}
-
-pub(crate) fn given(client: *const Client) -> Result<InUse> {
+/// The client for a call that uses it.
+pub(crate) fn given(client: *const Client) -> Result<Arc<tagtrust_core::Client>> {
     not_in_callback()?;
-    let client = boundary::given(client, "client")?.0.clone();
-    Ok(InUse { client, _connections: NoBrokenPipe::new() })
+    Ok(boundary::given(client, "client")?.0.clone())
 }
 
 /// Makes a client. The configuration stays the caller's, and later changes to
@@ -113,5 +97,5 @@ pub extern "C" fn tagtrust_client_inspect(
     inspection: Option<&mut MaybeUninit<*mut Inspection>>,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(inspection, error, || Inspection::new(&given(client)?.inspect(reference.read("reference")?)?))
+    create(inspection, error, || Inspection::new(given(client)?.inspect(reference.read("reference")?)?))
 }

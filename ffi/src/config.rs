@@ -4,22 +4,27 @@
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tagtrust_core::{Pinning, Policy, Rule};
 
-use crate::boundary::{Output, Text, TextArray, attempt, free, given, lock, make};
+use crate::boundary::{Output, Text, TextArray, attempt, free, given, make};
 use crate::callback::{Clock, ClockCallback};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use crate::status::Status;
 
 /// Settings of a client; what is not set is as Docker has it. Freed with
 /// `tagtrust_config_free`.
+///
+/// A setting that is refused, as by `TAGTRUST_INVALID_ARGUMENT`, is remembered,
+/// and `tagtrust_client_new` and `tagtrust_trusted_set_new` then fail with its
+/// error: it is enough to look at their status.
 #[derive(Default)]
-pub struct Config(pub(crate) Mutex<Settings>);
+pub struct Config(pub(crate) Settings<Values>);
 
 #[derive(Clone, Default)]
-pub(crate) struct Settings {
+pub(crate) struct Values {
     #[cfg(feature = "http")]
     pub(crate) builder: tagtrust_core::ClientBuilder,
     policy: Policy,
@@ -49,14 +54,16 @@ pub enum Lookup {
 
 impl Config {
     pub(crate) fn terms(&self) -> Result<Terms> {
-        let settings = lock(&self.0);
-        settings.policy.check()?;
-        let (policy, clock) = (settings.policy.clone(), settings.clock.clone());
-        Ok(Terms { pinning: settings.pinning()?, policy, clock })
+        self.0.get()?.terms()
     }
 }
 
-impl Settings {
+impl Values {
+    pub(crate) fn terms(self) -> Result<Terms> {
+        self.policy.check()?;
+        Ok(Terms { pinning: self.pinning()?, policy: self.policy, clock: self.clock })
+    }
+
     fn pinning(&self) -> Result<Pinning> {
         let has_pins = !self.pinned_certificates.is_empty() || !self.pinned_authorities.is_empty();
         let mut pinning = if self.trust_on_first_use.unwrap_or(!has_pins) {
@@ -77,10 +84,11 @@ impl Settings {
 /// Runs the body of a setter.
 pub(crate) fn set(
     config: *mut Config,
+    setter: &str,
     error: Output<'_, Error>,
-    change: impl FnOnce(&mut Settings) -> Result<()>,
+    change: impl FnOnce(&mut Values) -> Result<()>,
 ) -> Status {
-    attempt(error, || change(&mut lock(&given(config, "config")?.0)))
+    attempt(error, || given(config, "config")?.0.change(setter, change))
 }
 
 /// A configuration with Docker's defaults.
@@ -102,7 +110,7 @@ pub extern "C" fn tagtrust_config_set_clock(
     now: ClockCallback,
     data: *mut c_void,
 ) -> Status {
-    set(config, None, |config| {
+    set(config, "tagtrust_config_set_clock", None, |config| {
         config.clock = Some(Arc::new(Clock::new(now, data)?));
         Ok(())
     })
@@ -120,7 +128,7 @@ pub extern "C" fn tagtrust_config_pin_certificate(
     name: Text<'_>,
     key_id: Text<'_>,
 ) -> Status {
-    set(config, None, |config| {
+    set(config, "tagtrust_config_pin_certificate", None, |config| {
         let (name, key_id) = (name.read("name")?.to_owned(), key_id.read("key_id")?.to_owned());
         config.pinned_certificates.entry(name).or_default().push(key_id);
         Ok(())
@@ -137,7 +145,7 @@ pub extern "C" fn tagtrust_config_pin_ca(
     pem_file: Text<'_>,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    set(config, error, |config| {
+    set(config, "tagtrust_config_pin_ca", error, |config| {
         let (prefix, path) = (prefix.read("prefix")?, pem_file.read("pem_file")?);
         let pem = std::fs::read(path).map_err(|error| tagtrust_core::Error::InvalidConfiguration {
             what: format!("CA certificates pinned for {prefix:?}"),
@@ -154,7 +162,7 @@ pub extern "C" fn tagtrust_config_pin_ca(
 /// the keys. Default: as Docker, true as long as nothing is pinned.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_trust_on_first_use(config: *mut Config, allowed: bool) -> Status {
-    set(config, None, |config| {
+    set(config, "tagtrust_config_set_trust_on_first_use", None, |config| {
         config.trust_on_first_use = Some(allowed);
         Ok(())
     })
@@ -163,7 +171,7 @@ pub extern "C" fn tagtrust_config_set_trust_on_first_use(config: *mut Config, al
 /// Where a tag is looked for: a `tagtrust_lookup`. Default: `TAGTRUST_LOOKUP_DOCKER`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_lookup(config: *mut Config, lookup: c_int) -> Status {
-    set(config, None, |config| {
+    set(config, "tagtrust_config_set_lookup", None, |config| {
         config.policy.lookup = match lookup {
             _ if lookup == Lookup::DOCKER as c_int => tagtrust_core::Lookup::Docker,
             _ if lookup == Lookup::NOTARY as c_int => tagtrust_core::Lookup::Notary,
@@ -182,7 +190,7 @@ pub extern "C" fn tagtrust_config_require_signer(
     repository: Text<'_>,
     signer: Text<'_>,
 ) -> Status {
-    set(config, None, |config| {
+    set(config, "tagtrust_config_require_signer", None, |config| {
         let (repository, all_of) =
             (repository.read("repository")?.into(), vec![signer.read("signer")?.into()]);
         config.policy.rules.push(Rule { repository, all_of, ..Rule::default() });
@@ -200,7 +208,7 @@ pub extern "C" fn tagtrust_config_require_threshold(
     count: usize,
     threshold: usize,
 ) -> Status {
-    set(config, None, |config| {
+    set(config, "tagtrust_config_require_threshold", None, |config| {
         let repository = repository.read("repository")?.into();
         let any_of = signers.read_all(count, "signers")?;
         if !(1..=count).contains(&threshold) {
@@ -217,13 +225,13 @@ mod tests {
 
     #[test]
     fn the_first_pin_ends_trust_on_first_use_unless_it_was_asked_for() {
-        let mut config = Settings::default();
+        let mut config = Values::default();
         assert_eq!(config.pinning().ok(), Some(Pinning::trust_on_first_use()));
         config.pinned_certificates.insert("r/a".into(), vec!["id".into()]);
         assert_eq!(config.pinning().ok(), Some(Pinning::none().certificates("r/a", ["id"])));
         config.trust_on_first_use = Some(true);
         assert_eq!(config.pinning().ok(), Some(Pinning::trust_on_first_use().certificates("r/a", ["id"])));
-        let refusing = Settings { trust_on_first_use: Some(false), ..Settings::default() };
+        let refusing = Values { trust_on_first_use: Some(false), ..Values::default() };
         assert_eq!(refusing.pinning().ok(), Some(Pinning::none()));
     }
 }

@@ -12,7 +12,6 @@ use crate::client::{self, Client};
 use crate::error::{Error, Result};
 use crate::handle::Object;
 use crate::publication::Publication;
-use crate::signal::NoBrokenPipe;
 use crate::status::Status;
 use crate::text::OwnedText;
 
@@ -85,7 +84,6 @@ fn end<T: Object>(
 ) -> Status {
     create(output, error, || {
         not_in_callback()?;
-        let _connections = NoBrokenPipe::new();
         finish(given(edit, "edit")?.played()?)
     })
 }
@@ -126,7 +124,7 @@ pub extern "C" fn tagtrust_edit_new(
     edit: Option<&mut MaybeUninit<*mut Edit>>,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    create(edit, error, || Edit::new(&*client::given(client)?, repository.read("repository")?))
+    create(edit, error, || Edit::new(&client::given(client)?, repository.read("repository")?))
 }
 
 /// Frees an edit. What was not published or staged is forgotten.

@@ -32,6 +32,11 @@ impl Error {
         self.status
     }
 
+    /// The same error for who meets it elsewhere, with the function that it comes from.
+    pub(crate) fn in_function(&self, name: &str) -> Self {
+        Self { message: text(&format!("{name}: {}", self.message.to_string_lossy())), ..self.clone() }
+    }
+
     #[cfg(test)]
     pub(crate) fn message(&self) -> &std::ffi::CStr {
         &self.message

@@ -42,7 +42,8 @@ pub mod publishing_config;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod server_config;
-#[cfg(feature = "http")]
+mod settings;
+#[cfg(feature = "server")]
 mod signal;
 pub mod status;
 #[cfg(all(test, feature = "test-panics"))]

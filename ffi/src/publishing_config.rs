@@ -21,7 +21,7 @@ pub extern "C" fn tagtrust_config_set_passphrase(
     passphrase: PassphraseCallback,
     data: *mut c_void,
 ) -> Status {
-    build(config, |builder| {
+    build(config, "tagtrust_config_set_passphrase", |builder| {
         let passphrases = Passphrases::new(passphrase, data)?;
         Ok(builder.passphrase(move |request| {
             passphrases.answer(request.key_id, request.role, request.create, request.attempt)
@@ -41,7 +41,7 @@ pub extern "C" fn tagtrust_config_add_signer(
     data: *mut c_void,
     error: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    set(config, error, |config| {
+    set(config, "tagtrust_config_add_signer", error, |config| {
         let signer = Signer::new(public_key.read("public_key")?, sign, data)?;
         config.builder = config.builder.clone().signer(Arc::new(signer));
         Ok(())
@@ -53,12 +53,14 @@ pub extern "C" fn tagtrust_config_add_signer(
 /// Default: 3650 days for the root, 1095 for others, as in Notary.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_expiry(config: *mut Config, role: Text<'_>, seconds: u64) -> Status {
-    build(config, |builder| Ok(builder.expiry(role.read("role")?, Duration::from_secs(seconds))))
+    build(config, "tagtrust_config_set_expiry", |builder| {
+        Ok(builder.expiry(role.read("role")?, Duration::from_secs(seconds)))
+    })
 }
 
 /// Makes the snapshot keys of new repositories here, as `notary` does. Default:
 /// the server has them, as in Docker.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_local_snapshot(config: *mut Config, local: bool) -> Status {
-    build(config, |builder| Ok(builder.local_snapshot(local)))
+    build(config, "tagtrust_config_set_local_snapshot", |builder| Ok(builder.local_snapshot(local)))
 }

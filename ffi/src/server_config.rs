@@ -2,23 +2,26 @@
 
 use std::mem::MaybeUninit;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use tagtrust_core::Zeroizing;
 use tagtrust_core::server::{AccessLog, AuthConfig, KeysConfig, NotaryConfig, Tls};
 
-use crate::boundary::{Text, attempt, create, free, given, lock, make};
+use crate::boundary::{Text, attempt, create, free, given, make};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use crate::status::Status;
 
 /// Settings of a server; what is not set is as the functions say. Freed with
 /// `tagtrust_server_config_free`.
+///
+/// A setting that is refused is remembered, and `tagtrust_server_start` then
+/// fails with its error: it is enough to look at its status.
 #[derive(Default)]
-pub struct ServerConfig(Mutex<Settings>);
+pub struct ServerConfig(Settings<Values>);
 
 #[derive(Clone, Default)]
-struct Settings {
+struct Values {
     server: tagtrust_core::server::ServerConfig,
     listen: Option<String>,
     storage: Option<Zeroizing<String>>,
@@ -26,7 +29,7 @@ struct Settings {
 
 impl ServerConfig {
     pub(crate) fn core(&self) -> Result<tagtrust_core::server::ServerConfig> {
-        let Settings { mut server, listen, storage } = lock(&self.0).clone();
+        let Values { mut server, listen, storage } = self.0.get()?;
         if let Some(address) = listen {
             server.listen = tagtrust_core::server::ServerConfig::address(&address)?;
         }
@@ -38,8 +41,8 @@ impl ServerConfig {
 }
 
 /// Runs the body of a setter.
-fn set(config: *mut ServerConfig, change: impl FnOnce(&mut Settings) -> Result<()>) -> Status {
-    attempt(None, || change(&mut lock(&given(config, "config")?.0)))
+fn set(config: *mut ServerConfig, setter: &str, change: impl FnOnce(&mut Values) -> Result<()>) -> Status {
+    attempt(None, || given(config, "config")?.0.change(setter, change))
 }
 
 /// A configuration of a server in memory, on a free port of 127.0.0.1, over
@@ -60,7 +63,7 @@ pub extern "C" fn tagtrust_server_config_from_file(
     create(config, error, || {
         let path = Path::new(path.read("path")?);
         let server = NotaryConfig::read(path)?.server;
-        Ok(ServerConfig(Mutex::new(Settings { server, ..Settings::default() })))
+        Ok(ServerConfig(Values { server, ..Values::default() }.into()))
     })
 }
 
@@ -74,7 +77,7 @@ pub extern "C" fn tagtrust_server_config_free(config: *mut ServerConfig) {
 /// machine. Port 0 takes a free one. Default: "127.0.0.1:0".
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_listen(config: *mut ServerConfig, address: Text<'_>) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_listen", |config| {
         config.listen = Some(address.read("address")?.to_owned());
         Ok(())
     })
@@ -85,7 +88,7 @@ pub extern "C" fn tagtrust_server_config_set_listen(config: *mut ServerConfig, a
 /// of servers share. Default: "memory".
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_storage(config: *mut ServerConfig, storage: Text<'_>) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_storage", |config| {
         config.storage = Some(Zeroizing::new(storage.read("storage")?.to_owned()));
         Ok(())
     })
@@ -95,7 +98,7 @@ pub extern "C" fn tagtrust_server_config_set_storage(config: *mut ServerConfig, 
 /// `tagtrust_server_certificate_pem` has it. Default: plain HTTP.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_tls_self_signed(config: *mut ServerConfig) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_tls_self_signed", |config| {
         config.server.tls = Tls::SelfSigned;
         Ok(())
     })
@@ -110,7 +113,7 @@ pub extern "C" fn tagtrust_server_config_set_tls(
     key: Text<'_>,
     client_ca: Text<'_>,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_tls", |config| {
         config.server.tls = Tls::Files {
             certificate: certificate.read("certificate")?.into(),
             key: key.read("key")?.into(),
@@ -130,7 +133,7 @@ pub extern "C" fn tagtrust_server_config_add_passphrase(
     name: Text<'_>,
     passphrase: Text<'_>,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_add_passphrase", |config| {
         let name = name.read("name")?.to_lowercase();
         let passphrase = Zeroizing::new(passphrase.read("passphrase")?.to_owned());
         let KeysConfig::Local(passphrases) = &mut config.server.keys else {
@@ -155,7 +158,7 @@ pub extern "C" fn tagtrust_server_config_set_token_auth(
     issuer: Text<'_>,
     root_certificates: Text<'_>,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_token_auth", |config| {
         config.server.auth = AuthConfig::Token {
             realm: realm.read("realm")?.to_owned(),
             service: service.read("service")?.to_owned(),
@@ -174,7 +177,7 @@ pub extern "C" fn tagtrust_server_config_set_password_file(
     path: Text<'_>,
     anonymous_pull: bool,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_password_file", |config| {
         let path = path.read("path")?.into();
         config.server.auth = AuthConfig::Htpasswd { realm: "tagtrust".into(), path, anonymous_pull };
         Ok(())
@@ -187,7 +190,7 @@ pub extern "C" fn tagtrust_server_config_add_gun_prefix(
     config: *mut ServerConfig,
     prefix: Text<'_>,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_add_gun_prefix", |config| {
         config.server.gun_prefixes.push(prefix.read("prefix")?.to_owned());
         Ok(())
     })
@@ -196,7 +199,7 @@ pub extern "C" fn tagtrust_server_config_add_gun_prefix(
 /// Stores nothing, only serves. Default: false.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_read_only(config: *mut ServerConfig, read_only: bool) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_read_only", |config| {
         config.server.read_only = read_only;
         Ok(())
     })
@@ -208,7 +211,7 @@ pub extern "C" fn tagtrust_server_config_set_keep_versions(
     config: *mut ServerConfig,
     count: usize,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_keep_versions", |config| {
         config.server.keep_versions = Some(count);
         Ok(())
     })
@@ -222,7 +225,7 @@ pub extern "C" fn tagtrust_server_config_set_lifetimes(
     snapshot: u64,
     timestamp: u64,
 ) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_lifetimes", |config| {
         config.server.snapshot_lifetime = Duration::from_secs(snapshot);
         config.server.timestamp_lifetime = Duration::from_secs(timestamp);
         Ok(())
@@ -232,7 +235,7 @@ pub extern "C" fn tagtrust_server_config_set_lifetimes(
 /// Whether the page "/ui/" is there. Default: true.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_ui(config: *mut ServerConfig, ui: bool) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_ui", |config| {
         config.server.ui = ui;
         Ok(())
     })
@@ -241,7 +244,7 @@ pub extern "C" fn tagtrust_server_config_set_ui(config: *mut ServerConfig, ui: b
 /// A file to which a line of JSON is appended for each request. Default: none.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_server_config_set_access_log(config: *mut ServerConfig, path: Text<'_>) -> Status {
-    set(config, |config| {
+    set(config, "tagtrust_server_config_set_access_log", |config| {
         config.server.access_log = AccessLog::File(path.read("path")?.into());
         Ok(())
     })

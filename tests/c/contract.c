@@ -51,6 +51,8 @@ static void null_objects(void) {
     CHECK(!tagtrust_image_fresh(NULL));
     CHECK(tagtrust_inspection_json(NULL) == NULL);
     CHECK(tagtrust_inspection_pretty(NULL) == NULL);
+    CHECK(tagtrust_inspection_tree(NULL, 80) == NULL);
+    CHECK(tagtrust_inspection_svg(NULL) == NULL);
     for (int twice = 0; twice < 2; twice++) {
         tagtrust_config_free(NULL);
         tagtrust_client_free(NULL);
@@ -82,7 +84,8 @@ static void wrong_string(tagtrust_config *config, const char *wrong) {
     WRONG(tagtrust_config_require_threshold(config, wrong, names, 2, 1));
 }
 
-static void wrong_settings(tagtrust_config *config) {
+static void wrong_settings(void) {
+    tagtrust_config *config = tagtrust_config_new();
     wrong_string(config, NULL);
     wrong_string(config, NOT_UTF8);
     WRONG(tagtrust_config_set_clock(config, NULL, NULL));
@@ -94,6 +97,7 @@ static void wrong_settings(tagtrust_config *config) {
     WRONG(tagtrust_config_require_threshold(config, "r/a", names, 2, 0));
     WRONG(tagtrust_config_require_threshold(config, "r/a", names, 2, 3));
     WRONG(tagtrust_config_require_threshold(config, "r/a", NULL, 0, 0));
+    tagtrust_config_free(config);
 }
 
 static void null_config(const char *not_pem) {
@@ -120,7 +124,8 @@ static void null_config(const char *not_pem) {
     WRONG(tagtrust_config_require_threshold(NULL, "r/a", names, 2, 1));
 }
 
-static void pin_files(tagtrust_config *config, const char *not_pem) {
+static void pin_files(const char *not_pem) {
+    tagtrust_config *config = tagtrust_config_new();
     tagtrust_error *error = GARBAGE(tagtrust_error);
     CHECK(tagtrust_config_pin_ca(config, "r/", not_pem, &error) == TAGTRUST_INVALID_CONFIGURATION);
     check_error(error, TAGTRUST_INVALID_CONFIGURATION);
@@ -128,6 +133,37 @@ static void pin_files(tagtrust_config *config, const char *not_pem) {
     CHECK(strstr(tagtrust_error_message(error), "/nonexistent/ca.pem") != NULL);
     check_error(error, TAGTRUST_INVALID_CONFIGURATION);
     CHECK(tagtrust_config_pin_ca(config, "r/", not_pem, NULL) == TAGTRUST_INVALID_CONFIGURATION);
+    tagtrust_config_free(config);
+}
+
+/* What is refused for its value: misuse.c has what is refused as NULL or as no text. */
+static void refused_settings(const char *not_pem) {
+    const uint8_t *const root = (const uint8_t *)"{}";
+#define REMEMBERED(expected, setter, ...)                                                                              \
+    do {                                                                                                               \
+        tagtrust_config *config = tagtrust_config_new();                                                               \
+        tagtrust_client *client = GARBAGE(tagtrust_client);                                                            \
+        tagtrust_error *error = GARBAGE(tagtrust_error);                                                               \
+        CHECK(tagtrust_config_set_trust_on_first_use(config, false) == TAGTRUST_OK);                                   \
+        CHECK(setter(config, __VA_ARGS__) == (expected));                                                              \
+        CHECK(tagtrust_config_set_trust_on_first_use(config, true) == TAGTRUST_OK);                                    \
+        CHECK(tagtrust_client_new(config, &client, &error) == (expected) && client == NULL);                           \
+        CHECK(strncmp(tagtrust_error_message(error), #setter ": ", strlen(#setter ": ")) == 0);                        \
+        check_error(error, (expected));                                                                                \
+        FAILS(tagtrust_trusted_set, (expected), tagtrust_trusted_set_new, config, "r/a", NULL, NULL, 0, root, 2);      \
+        /* The first one stays. */                                                                                     \
+        WRONG(tagtrust_config_set_server(config, NULL));                                                               \
+        FAILS(tagtrust_client, (expected), tagtrust_client_new, config);                                               \
+        tagtrust_config_free(config);                                                                                  \
+    } while (0)
+    REMEMBERED(TAGTRUST_INVALID_ARGUMENT, tagtrust_config_set_clock, NULL, NULL);
+    REMEMBERED(TAGTRUST_INVALID_ARGUMENT, tagtrust_config_set_lookup, 2);
+    REMEMBERED(TAGTRUST_INVALID_ARGUMENT, tagtrust_config_require_threshold, "r/a", NULL, 2, 1);
+    REMEMBERED(TAGTRUST_INVALID_ARGUMENT, tagtrust_config_require_threshold, "r/a", with_null, 2, 1);
+    REMEMBERED(TAGTRUST_INVALID_ARGUMENT, tagtrust_config_require_threshold, "r/a", names, 2, 0);
+    REMEMBERED(TAGTRUST_INVALID_ARGUMENT, tagtrust_config_require_threshold, "r/a", names, 2, 3);
+    REMEMBERED(TAGTRUST_INVALID_CONFIGURATION, tagtrust_config_pin_ca, "r/", not_pem, NULL);
+    REMEMBERED(TAGTRUST_INVALID_CONFIGURATION, tagtrust_config_pin_ca, "r/", "/nonexistent/ca.pem", NULL);
 }
 
 static void unusable_server(void) {
@@ -232,11 +268,11 @@ int main(int argc, char **argv) {
     status_names();
     null_objects();
     null_config(argv[2]);
-    wrong_settings(config);
-    pin_files(config, argv[2]);
+    wrong_settings();
+    pin_files(argv[2]);
+    refused_settings(argv[2]);
     unusable_server();
 
-    /* What was refused above left nothing in the configuration: nothing is pinned. */
     CHECK(tagtrust_config_set_trust_dir(config, argv[1]) == TAGTRUST_OK);
     CHECK(tagtrust_config_set_docker_config(config, argv[1]) == TAGTRUST_OK);
     CHECK(tagtrust_config_set_server(config, "http://127.0.0.1:1") == TAGTRUST_OK);

@@ -84,6 +84,19 @@ static void many(const tagtrust_client *client) {
     tagtrust_image_free(images[0]);
 }
 
+/* Each text stays as long as the inspection. */
+static void *chain_of_trust(void *data) {
+    const tagtrust_inspection *inspection = (const tagtrust_inspection *)data;
+    const char *tree = tagtrust_inspection_tree(inspection, 0), *narrow = tagtrust_inspection_tree(inspection, 1);
+    CHECK(strncmp(tree, gun, strlen(gun)) == 0 && strstr(tree, "targets/alice") != NULL);
+    CHECK(strlen(narrow) > strlen(tree) && is_text(tagtrust_inspection_tree(inspection, SIZE_MAX), tree));
+    CHECK(tagtrust_inspection_tree(inspection, 1) == narrow && tagtrust_inspection_tree(inspection, 0) == tree);
+    CHECK(strncmp(tagtrust_inspection_svg(inspection), "<svg ", 5) == 0);
+    CHECK(strstr(tagtrust_inspection_svg(inspection), "targets/alice") != NULL);
+    CHECK(tagtrust_inspection_svg(inspection) == tagtrust_inspection_svg(inspection));
+    return NULL;
+}
+
 static void inspect(const tagtrust_client *client) {
     tagtrust_inspection *inspection;
     tagtrust_error *error = GARBAGE(tagtrust_error);
@@ -91,6 +104,7 @@ static void inspect(const tagtrust_client *client) {
     CHECK(error == NULL);
     CHECK(strstr(tagtrust_inspection_json(inspection), digest + strlen("sha256:")) != NULL);
     CHECK(strstr(tagtrust_inspection_pretty(inspection), "alice, bob") != NULL);
+    in_threads(chain_of_trust, inspection);
     tagtrust_inspection_free(inspection);
 }
 

@@ -81,6 +81,52 @@ static void *strings_are_checked(void *unused) {
     return NULL;
 }
 
+/* Makes what a configuration is for: that must fail with the error of the setter that was refused first. */
+static void check_remembered(const struct function *setter, void *config) {
+    const uint8_t *root = (const uint8_t *)a_reference;
+    const size_t length = strlen(setter->name);
+    tagtrust_error *errors[2] = {NULL, NULL};
+    tagtrust_client *client;
+    tagtrust_trusted_set *set;
+    tagtrust_server *server;
+    if (setter->handle == A_CONFIG) {
+        CHECK(tagtrust_client_new((tagtrust_config *)config, &client, &errors[0]) == TAGTRUST_INVALID_ARGUMENT);
+        CHECK(tagtrust_trusted_set_new((tagtrust_config *)config, a_repository, NULL, NULL, 0, root, 1, &set,
+                                       &errors[1]) == TAGTRUST_INVALID_ARGUMENT);
+    } else
+        CHECK(tagtrust_server_start((tagtrust_server_config *)config, &server, &errors[0]) ==
+              TAGTRUST_INVALID_ARGUMENT);
+    for (size_t i = 0; i < 2; i++)
+        if (errors[i]) {
+            const char *message = tagtrust_error_message(errors[i]);
+            CHECK(strncmp(message, setter->name, length) == 0 && strncmp(message + length, ": ", 2) == 0);
+            check_error(errors[i], TAGTRUST_INVALID_ARGUMENT);
+        }
+}
+
+static void refused_settings_are_remembered(void) {
+    static const char *const wrong[] = {NULL, NOT_UTF8};
+    for (size_t i = 0; i < FUNCTIONS; i++) {
+        const struct function *setter = &functions[i];
+        const bool of_client = setter->handle == A_CONFIG, of_server = setter->handle == A_SERVER_CONFIG;
+        if ((!of_client && !of_server) || setter->result != STATUS || setter->has_output)
+            continue;
+        for (size_t j = 0; j < setter->text_count; j++)
+            for (size_t k = setter->texts[j].may_be_null; k < 2; k++) {
+                void *config = of_client ? (void *)tagtrust_config_new() : (void *)tagtrust_server_config_new();
+                struct arguments given = usual_arguments(setter, config);
+                given.text[j] = wrong[k];
+                CHECK(setter->call(&given).status == TAGTRUST_INVALID_ARGUMENT);
+                check_remembered(setter, config);
+                /* What is right comes too late. */
+                given.text[j] = setter->texts[j].usual;
+                setter->call(&given);
+                check_remembered(setter, config);
+                free_object(setter->handle, config);
+            }
+    }
+}
+
 static void *outputs_are_needed(void *unused) {
     (void)unused;
     for (size_t i = 0; i < FUNCTIONS; i++) {
@@ -177,6 +223,7 @@ int main(int argc, char **argv) {
     free_objects(freed);
 
     misuses(NULL);
+    refused_settings_are_remembered();
     in_threads(misuses, NULL);
     impossible_arrays_are_refused();
     extreme_numbers_are_no_harm();

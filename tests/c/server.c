@@ -128,10 +128,21 @@ static void wrong_arguments_are_answered(void) {
     tagtrust_server_free(NULL);
     tagtrust_server_config_free(NULL);
 
-    /* None of that changed anything. */
-    tagtrust_server *server = start(config);
-    CHECK(tagtrust_server_certificate_pem(server) == NULL);
-    tagtrust_server_free(server);
+    tagtrust_server_config_free(config);
+}
+
+/* A server that was told to use TLS does not start without it. */
+static void a_refused_setting_is_remembered(void) {
+    tagtrust_server_config *config = tagtrust_server_config_new();
+    tagtrust_server *server = GARBAGE(tagtrust_server);
+    tagtrust_error *error = GARBAGE(tagtrust_error);
+    CHECK(tagtrust_server_config_set_tls(config, "certificate", NULL, NULL) == TAGTRUST_INVALID_ARGUMENT);
+    CHECK(tagtrust_server_config_set_tls_self_signed(config) == TAGTRUST_OK);
+    CHECK(tagtrust_server_config_set_listen(config, NULL) == TAGTRUST_INVALID_ARGUMENT);
+    CHECK(tagtrust_server_start(config, &server, &error) == TAGTRUST_INVALID_ARGUMENT && server == NULL);
+    CHECK(is_text(tagtrust_error_message(error), "tagtrust_server_config_set_tls: invalid argument: key is NULL"));
+    check_error(error, TAGTRUST_INVALID_ARGUMENT);
+    FAILS(tagtrust_server, TAGTRUST_INVALID_ARGUMENT, tagtrust_server_start, config);
     tagtrust_server_config_free(config);
 }
 
@@ -307,6 +318,7 @@ int main(int argc, char **argv) {
     work_dir = argv[1];
     a_log_callback_can_free_the_server_that_speaks();
     wrong_arguments_are_answered();
+    a_refused_setting_is_remembered();
     what_cannot_be_used_is_said_when_it_starts();
     a_database_outlives_its_server();
     passphrases_have_names();

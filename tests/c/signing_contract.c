@@ -58,8 +58,28 @@ static void null_objects(void) {
     }
 }
 
-static void settings(tagtrust_config *config) {
+/* Each refusal must keep a client from being made. */
+static void refused_settings(void) {
+#define REFUSED(expected, setter, ...)                                                                                 \
+    do {                                                                                                               \
+        tagtrust_config *config = tagtrust_config_new();                                                               \
+        tagtrust_client *client = GARBAGE(tagtrust_client);                                                            \
+        tagtrust_error *error = GARBAGE(tagtrust_error);                                                               \
+        CHECK(setter(config, __VA_ARGS__) == (expected));                                                              \
+        CHECK(tagtrust_client_new(config, &client, &error) == (expected) && client == NULL);                           \
+        CHECK(strncmp(tagtrust_error_message(error), #setter ": ", strlen(#setter ": ")) == 0);                        \
+        check_error(error, (expected));                                                                                \
+        tagtrust_config_free(config);                                                                                  \
+    } while (0)
+    REFUSED(WRONG, tagtrust_config_set_passphrase, NULL, NULL);
+    REFUSED(WRONG, tagtrust_config_set_expiry, NULL, 1);
+    REFUSED(WRONG, tagtrust_config_add_signer, public_key, NULL, NULL, NULL);
+    REFUSED(TAGTRUST_INVALID_INPUT, tagtrust_config_add_signer, "not PEM", no_signature, NULL, NULL);
+}
+
+static void settings(void) {
     int calls = 0;
+    tagtrust_config *config = tagtrust_config_new();
     char two_keys[2 * sizeof public_key];
     snprintf(two_keys, sizeof two_keys, "%s%s", public_key, public_key);
     CHECK(tagtrust_config_set_passphrase(NULL, no_passphrase, &calls) == WRONG);
@@ -74,6 +94,7 @@ static void settings(tagtrust_config *config) {
     REFUSES(WRONG, tagtrust_config_add_signer, config, public_key, NULL, NULL);
     REFUSES(TAGTRUST_INVALID_INPUT, tagtrust_config_add_signer, config, "not PEM", no_signature, NULL);
     REFUSES(TAGTRUST_INVALID_INPUT, tagtrust_config_add_signer, config, two_keys, no_signature, NULL);
+    tagtrust_config_free(config);
 }
 
 /* Every call that takes a client, without one and then with `wrong` in each place. */
@@ -316,7 +337,8 @@ int main(int argc, char **argv) {
     CHECK(tagtrust_config_set_docker_config(config, argv[1]) == TAGTRUST_OK);
     CHECK(tagtrust_config_set_server(config, "http://127.0.0.1:1") == TAGTRUST_OK);
     null_objects();
-    settings(config);
+    settings();
+    refused_settings();
     refused_passphrases(config, ".");
 
     client = make_client(config);

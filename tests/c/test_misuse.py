@@ -59,8 +59,9 @@ def test_threads_may_free_what_others_use(program, work_dir):
 
 
 @in_c
-def test_whoever_breaks_off_a_connection_does_not_end_the_process(program, work_dir):
-    run(program("pipes.c"), work_dir)
+@pytest.mark.parametrize("name", ["pipes.c", "broken_off.c"], ids=["of-a-server", "of-a-client"])
+def test_whoever_breaks_off_a_connection_does_not_end_the_process(program, work_dir, name):
+    run(program(name), work_dir)
 
 
 @in_c
@@ -107,7 +108,7 @@ def ends_panics(body, guards):
     """Whether all it does is done by a guard: closures are only written down."""
     statements = [line[4:] for line in body.splitlines() if re.match(r"    [^ }\])/]", line)]
     declaration = r"let \w+ = \|.*|#\[.*|struct .*|unsafe \{ .*"
-    call = rf"(?:let \w+ = |unsafe \{{ )?({'|'.join(guards)})\((?:[\w:, ]|ptr::null\(\))*(?:[|)].*)?"
+    call = rf"(?:let \w+ = |unsafe \{{ )?({'|'.join(guards)})\((?:[\w:, ]|\"\w+\"|ptr::null\(\))*(?:[|)].*)?"
     return any(re.fullmatch(call, line) for line in statements) and all(
         re.fullmatch(f"{declaration}|{call}", line) for line in statements
     )

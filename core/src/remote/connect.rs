@@ -9,6 +9,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
 
+use super::sigpipe;
+
 /// ureq reads all authorities anew for every connection of a request that has
 /// settings of its own. Ours have only times of their own, so the settings of
 /// TLS are the agent's: read once, and its sessions can be resumed.
@@ -52,7 +54,8 @@ impl Resolver for NamesOnly {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let Some(address) = address(uri) else {
-            return self.0.resolve(uri, config, timeout);
+            // In a thread of its own: our look-ups have a timeout.
+            return sigpipe::blocked(|| self.0.resolve(uri, config, timeout));
         };
         let mut addresses = self.empty();
         addresses.push(address);

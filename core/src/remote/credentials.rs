@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 
+use super::sigpipe;
+
 /// How a helper of Docker says that it has none.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
@@ -80,10 +82,12 @@ impl Lookup {
         if matches!(*state, State::NotAsked) {
             *state = State::Asked;
             let lookup = Arc::clone(self);
-            let asking = thread::Builder::new().name("tagtrust-credentials".into()).spawn(move || {
-                let outcome = look_up(lookup.config_dir.as_deref(), &lookup.key);
-                *lookup.state() = State::Settled(outcome);
-                lookup.settled.notify_all();
+            let asking = sigpipe::blocked(|| {
+                thread::Builder::new().name("tagtrust-credentials".into()).spawn(move || {
+                    let outcome = look_up(lookup.config_dir.as_deref(), &lookup.key);
+                    *lookup.state() = State::Settled(outcome);
+                    lookup.settled.notify_all();
+                })
             });
             if let Err(error) = asking {
                 *state = State::NotAsked;

@@ -21,6 +21,7 @@ mod multipart;
 mod refusal;
 #[cfg(feature = "signing")]
 mod registry;
+mod sigpipe;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
