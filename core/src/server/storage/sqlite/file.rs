@@ -5,10 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{Error, Result};
 
@@ -84,7 +85,7 @@ pub(super) fn writable(path: &Path) -> Result<Connection> {
     // Before anything is changed in what may not be ours.
     schema_version(&connection, path)?;
     let set_up = || {
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        use_write_ahead_log(&connection)?;
         // What is acknowledged is on the disk: the log is synced with each commit.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
@@ -133,6 +134,21 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
+/// SQLite does not wait for others here, as it does elsewhere.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let end = Instant::now() + BUSY;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+}
+
 /// Marks the file as ours, again if it is.
 pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION_ID)
@@ -142,8 +158,12 @@ pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
 fn schema_version(connection: &Connection, path: &Path) -> Result<usize> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let read = || {
+        // Of one moment: another process may be making the schema.
+        connection.execute_batch("SAVEPOINT look")?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok((pragma("application_id")?, pragma("user_version")?, tables))
+        let found = (pragma("application_id")?, pragma("user_version")?, tables);
+        connection.execute_batch("RELEASE look")?;
+        Ok(found)
     };
     match read().map_err(|error: rusqlite::Error| refused(path, &error))? {
         (APPLICATION_ID, version, _) => match usize::try_from(version) {

@@ -123,12 +123,14 @@ async fn read_only_makes_and_changes_nothing() {
 
 #[test]
 fn many_may_make_the_file_at_once() {
-    let (_directory, path) = directory();
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| drop(Sqlite::open(&path, false).unwrap()));
-        }
-    });
+    for _ in 0..20 {
+        let (_directory, path) = directory();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| drop(Sqlite::open(&path, false).unwrap()));
+            }
+        });
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
