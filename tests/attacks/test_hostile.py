@@ -31,7 +31,7 @@ MIB, GIB = 1 << 20, 1 << 30
 TIMEOUT = 1.0  # seconds, the client's own, where it is to run out
 SPARE = 10.0  # seconds that a loaded machine may add to it
 QUICK = 2.0  # seconds of computing for an answer without much to read, in a build that is not optimised
-CODE = 8 * MIB  # pages of the library itself that come into memory with the first request, in such a build
+CODE = 12 * MIB  # pages of the library itself that come into memory with the first request, in such a build
 LONG = 60.0  # the timeout where the answer must not depend on how busy the machine is
 FIGURES = []
 

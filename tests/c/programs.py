@@ -19,6 +19,7 @@ SHARED = ["-L", BUILD, "-ltagtrust", f"-Wl,-rpath,{BUILD}", "-lpthread"]
 VALGRIND = [
     "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
     "--errors-for-leak-kinds=definite,indirect,possible", f"--suppressions={SOURCES}/valgrind.supp",
+    "--num-callers=40",  # a suppression may name a function that far up
 ]  # fmt: skip
 
 
