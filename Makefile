@@ -55,7 +55,7 @@ demo: build ## Sign with the real notary on our own server, then verify from Pyt
 
 .PHONY: test
 test: setup ## Run all tests: Rust, C, Python, and against the real programs
-	cargo test --locked --workspace --features $(FEATURES),tagtrust-ffi/test-panics --quiet
+	cargo test --locked --workspace --features $(FEATURES),tagtrust-ffi/test-panics,tagtrust-python/test-panics --quiet
 	$(MAKE) --no-print-directory build
 	python -m pytest tests -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
@@ -87,10 +87,13 @@ sanitize: setup ## Run the C tests with a library under AddressSanitizer and Thr
 	PYTHONPATH=tests python tests/c/sanitize.py
 
 .PHONY: sizes
-sizes: ## Build the C library in its four sizes with the profile `small`, and say what they are
+sizes: ## Build the C library in its four sizes with the profile `small`, and compare them with README.md
 	@for features in server signing http ''; do \
 	    cargo build --locked --quiet --profile small -p tagtrust-ffi --lib --no-default-features --features "$$features"; \
-	    echo "$$(stat -c %s $(TARGET)/small/libtagtrust.so) bytes with $${features:-nothing}"; \
+	    bytes=$$(stat -c %s $(TARGET)/small/libtagtrust.so); \
+	    echo "$$bytes bytes with $${features:-nothing}"; \
+	    grep -q "^| .*$${features:-nothing}.* | $$(awk "BEGIN { printf \"%.1f\", $$bytes / 1e6 }") |$$" README.md \
+	        || { echo "README.md says otherwise" >&2; exit 1; }; \
 	done
 
 .PHONY: header

@@ -1,6 +1,8 @@
 //! One error type: every variant is one thing that a caller would do
 //! differently, and carries its evidence.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::Serialize;
 
 /// What every fallible function here returns.
@@ -284,6 +286,22 @@ pub enum RootFault {
 }
 
 impl Error {
+    /// Runs `body`, and makes a panic in it [`Error::Internal`]: for bindings, whose
+    /// callers cannot unwind.
+    ///
+    /// Clients, servers and trusted sets can be used after a panic. Whatever else `body`
+    /// changes must not mind to be left half changed.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the message of the panic.
+    pub fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Self::Internal { reason: text.unwrap_or("a panic without a message").into() }
+        })
+    }
+
     /// The stable number of this class of error: what `tagtrust_status` has in C.
     ///
     /// Numbers are never reused. 1 to 9 are the caller's input, 10 to 29

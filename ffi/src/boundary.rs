@@ -3,12 +3,10 @@
 #[cfg(panic = "abort")]
 compile_error!("a panic must come back as TAGTRUST_INTERNAL, and with panic = \"abort\" it cannot");
 
-use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,12 +24,7 @@ pub(crate) type Output<'a, T> = Option<&'a mut MaybeUninit<*mut T>>;
 pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T> {
     // What a body may leave half done is safe to use: settings are assigned
     // whole, and core's locks do not care who panicked.
-    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| Error::internal(message_of(&*panic)))
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+    tagtrust_core::Error::catch_panic(body).map_err(Error::from)
 }
 
 /// Runs a body that can fail, and hands out its error.

@@ -1,10 +1,12 @@
-//! Calls of a client, and the Python code that is called back during them.
+//! Calls of the core, and the Python code that is called back during them.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+
+use crate::errors::raised;
 
 thread_local! {
     /// The calls that this thread works for. Of several the last one goes on,
@@ -26,11 +28,23 @@ pub(crate) struct Failure(Mutex<Option<PyErr>>);
 impl Call {
     /// A client may be held by locks while it calls back, so whoever is called
     /// must not use it: it would wait for itself.
-    pub(crate) fn begin(client: usize) -> PyResult<Arc<Self>> {
+    fn begin(client: usize) -> PyResult<Arc<Self>> {
         if CALLS.with_borrow(|calls| calls.iter().any(|call| call.client == client)) {
             return Err(PyRuntimeError::new_err("a callback must not use what calls it"));
         }
         Ok(Arc::new(Self { client, failure: Failure::default() }))
+    }
+
+    /// One call from its beginning to its end, without holding the interpreter. What
+    /// callbacks raise meanwhile comes before any result.
+    pub(crate) fn of<T: Send>(
+        py: Python<'_>,
+        client: usize,
+        work: impl FnOnce(&Arc<Self>) -> tagtrust::Result<T> + Send,
+    ) -> PyResult<T> {
+        let call = Self::begin(client)?;
+        let result = detached(py, || call.run(|| work(&call)));
+        call.failure.take().map_or(result, Err)
     }
 
     /// The call that this thread works for.
@@ -71,6 +85,14 @@ impl Failure {
     fn is_some(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
+}
+
+/// Works without holding the interpreter. A panic ends here.
+pub(crate) fn detached<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> tagtrust::Result<T> + Send,
+) -> PyResult<T> {
+    py.detach(|| tagtrust::Error::catch_panic(work).flatten()).map_err(|error| raised(py, &error))
 }
 
 /// Calls back for the call that this thread works for. What that raises is kept

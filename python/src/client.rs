@@ -14,7 +14,7 @@ use tagtrust::{ChangeSummary, Edit as CoreEdit, Error, KeyKind, KeySelection};
 
 use crate::answers::{Image, Inspection};
 use crate::arguments::{Ending, Item, Keys, invalid, key_ids, public_keys, rotation, target};
-use crate::call::Call;
+use crate::call::{Call, detached};
 use crate::clock::{Clock, duration};
 use crate::edit::{self, Edit};
 use crate::errors::{exception, raised};
@@ -169,7 +169,7 @@ impl Client {
             builder = expiry.into_iter().fold(builder, |builder, (role, time)| builder.expiry(role, time));
             builder.build()
         };
-        let core = py.detach(builder).map_err(|error| raised(py, &error))?;
+        let core = detached(py, builder)?;
         Ok(Self { core, clock, passphrase, signers })
     }
 
@@ -719,8 +719,7 @@ impl Client {
 }
 
 impl Client {
-    /// Works without holding the interpreter; what callbacks raised meanwhile
-    /// comes before any result.
+    /// Works without holding the interpreter.
     pub(crate) fn detached<T: Send>(
         &self,
         py: Python<'_>,
@@ -735,12 +734,7 @@ impl Client {
         py: Python<'_>,
         work: impl FnOnce(&tagtrust::Client, &Arc<Call>) -> T + Send,
     ) -> PyResult<T> {
-        let call = Call::begin(&raw const self.core as usize)?;
-        let result = py.detach(|| call.run(|| work(&self.core, &call)));
-        match call.failure().take() {
-            Some(failure) => Err(failure),
-            None => Ok(result),
-        }
+        Call::of(py, &raw const self.core as usize, |call| Ok(work(&self.core, call)))
     }
 
     /// As `detached`, for what ends in an error of the core.

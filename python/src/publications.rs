@@ -7,7 +7,7 @@ use pyo3::types::{PyBytes, PyDict, PyType};
 use tagtrust::ChangeSummary;
 use tagtrust::crypto::KeyId;
 
-use crate::errors::raised;
+use crate::call::detached;
 use crate::values::{Field, Moment, all, repr, value};
 
 value! {
@@ -118,8 +118,7 @@ pub(crate) struct Proposal {
 impl Proposal {
     #[new]
     fn new(py: Python<'_>, part: &[u8]) -> PyResult<Self> {
-        let read = py.detach(|| tagtrust::signing::Proposal::from_json(part));
-        let core = read.map_err(|error| raised(py, &error))?;
+        let core = detached(py, || tagtrust::signing::Proposal::from_json(part))?;
         let ids = |ids: Vec<&KeyId>| ids.into_iter().map(|id| id.as_str().to_owned()).collect();
         Ok(Self {
             repository: core.gun().to_owned(),

@@ -12,6 +12,7 @@ use tagtrust::server::{
 };
 use tagtrust::{Error, Result};
 
+use crate::call::detached;
 use crate::clock::duration;
 use crate::errors::raised;
 use crate::logging::log_to_python;
@@ -146,7 +147,7 @@ impl Server {
             config.access_log = access_log.map_or(AccessLog::Off, AccessLogSetting::into_core);
             Ok(config)
         };
-        py.detach(configure).map(Self::of).map_err(|error| raised(py, &error))
+        detached(py, configure).map(Self::of)
     }
 
     /// A server as a configuration file of `notary-server` says, with its environment
@@ -157,7 +158,7 @@ impl Server {
     fn from_config(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         log_to_python(py)?;
         let read = || Ok(NotaryConfig::read(&path)?.server);
-        py.detach(read).map(Self::of).map_err(|error| raised(py, &error))
+        detached(py, read).map(Self::of)
     }
 
     /// Starts it, and returns it once it answers. It can be started again after `stop`.
@@ -165,7 +166,7 @@ impl Server {
     /// Raises `InvalidConfiguration`, such as for an address that is taken, or `StoreError`.
     fn start(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let (py, server) = (slf.py(), slf.get());
-        let started = py.detach(|| server.slot.start(&server.config)).map_err(|error| raised(py, &error))?;
+        let started = detached(py, || server.slot.start(&server.config))?;
         if !started {
             return Err(PyRuntimeError::new_err("the server is running already"));
         }
@@ -177,8 +178,11 @@ impl Server {
 
     /// Lets requests that have begun end, for a few seconds at most, and stops. Does
     /// nothing if it is not running.
-    fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.slot.stop());
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || {
+            self.slot.stop();
+            Ok(())
+        })
     }
 
     /// Reads TLS files and users again, and opens the access log anew, as the server does
@@ -231,8 +235,8 @@ impl Server {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
-        self.stop(py);
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.stop(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -254,7 +258,7 @@ impl Server {
                 .and_then(|running| running.core.as_ref())
                 .map(ask)
         };
-        py.detach(answer).ok_or_else(|| PyRuntimeError::new_err("the server is not running"))
+        detached(py, || Ok(answer()))?.ok_or_else(|| PyRuntimeError::new_err("the server is not running"))
     }
 }
 
@@ -301,10 +305,13 @@ impl Drop for Running {
 fn stop_in_the_end(server: &Bound<'_, Server>) -> PyResult<()> {
     let (py, slot, process) = (server.py(), Arc::clone(&server.get().slot), std::process::id());
     let stop = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-        // In a child, somebody else may have had the lock when it was made.
-        if process == std::process::id() {
-            arguments.py().detach(|| slot.stop());
-        }
+        detached(arguments.py(), || {
+            // In a child, somebody else may have had the lock when it was made.
+            if process == std::process::id() {
+                slot.stop();
+            }
+            Ok(())
+        })
     };
     let stop = PyCFunction::new_closure(py, None, None, stop)?;
     py.import("weakref")?.call_method1("finalize", (server, stop))?;

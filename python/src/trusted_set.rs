@@ -11,9 +11,8 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString};
 
 use crate::answers::Image;
-use crate::call::Call;
+use crate::call::{Call, detached};
 use crate::clock::Clock;
-use crate::errors::raised;
 use crate::logging::log_to_python;
 use crate::settings::{Pinning, Policy};
 
@@ -90,7 +89,7 @@ impl TrustedSet {
             core.skip_unlisted();
             Ok((policy, core))
         };
-        let (policy, core) = py.detach(open).map_err(|error| raised(py, &error))?;
+        let (policy, core) = detached(py, open)?;
         let (gun, next) = (core.gun().to_owned(), core.next_role().map(str::to_owned));
         Ok(Self { policy, clock, core: RwLock::new(core), gun, next: Mutex::new(next) })
     }
@@ -211,8 +210,7 @@ impl TrustedSet {
         py: Python<'_>,
         work: impl FnOnce() -> tagtrust::Result<T> + Send,
     ) -> PyResult<T> {
-        let call = Call::begin(&raw const self.core as usize)?;
-        py.detach(|| call.run(work)).map_err(|error| raised(py, &error))
+        Call::of(py, &raw const self.core as usize, |_| work())
     }
 
     fn next(&self) -> MutexGuard<'_, Option<String>> {

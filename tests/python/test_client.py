@@ -412,6 +412,26 @@ def test_nothing_is_trusted_on_first_use_unless_it_is_said(tagtrust):
     assert not tagtrust.Pinning().trust_on_first_use
 
 
+def test_what_a_log_handler_raises_reaches_the_caller(connect, server, signed, monkeypatch):
+    class Broken(Exception):
+        pass
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            raise Broken
+
+    with Proxy(server) as proxy:
+        connect(proxy).verify(f"{signed.gun}:v1")
+    # That the server cannot be asked is said to whoever listens.
+    client = connect(proxy)
+    monkeypatch.setattr(logging.getLogger("tagtrust"), "handlers", [Handler()])
+    for _ in range(2):
+        with pytest.raises(Broken):
+            client.verify(f"{signed.gun}:v1")
+    monkeypatch.undo()
+    assert not client.verify(f"{signed.gun}:v1").fresh
+
+
 def test_log_lines_of_other_libraries_stay_out(connect, server, signed, caplog):
     with caplog.at_level(logging.DEBUG):
         with Proxy(server) as proxy:

@@ -126,6 +126,24 @@ class TestRunning:
         lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "tagtrust.access"]
         assert any(line["method"] == "POST" and line["status"] == 200 for line in lines), lines
 
+    def test_a_log_handler_that_raises_in_a_thread_of_the_server_ends_nothing(
+        self, tagtrust, sign, caplog, monkeypatch
+    ):
+        class Broken(Exception):
+            pass
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                raise Broken
+
+        unraisable = []
+        monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+        caplog.set_level("INFO", "tagtrust.access")
+        monkeypatch.setattr(logging.getLogger("tagtrust.access"), "handlers", [Handler()])
+        with tagtrust.Server(access_log=True) as server:
+            sign(server)
+        assert {entry.exc_type for entry in unraisable} == {Broken}
+
     @pytest.mark.parametrize("at_once", [False, True], ids=["alone", "while-it-is-stopped"])
     def test_a_log_handler_in_its_own_thread_can_stop_it(self, tagtrust, at_once):
         server = tagtrust.Server(tls="self-signed").start()
