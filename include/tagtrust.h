@@ -148,8 +148,9 @@
 /// 1 to 9 are mistakes of the caller, 10 to 29 refusals (the image is not
 /// trusted), 30 to 39 mean that it could not be decided, 40 to 49 that it could
 /// not be published, 99 is a defect of the library. Whatever is not
-/// `TAGTRUST_OK` means: do not use the image, or: it is not published. Numbers
-/// are never reused, and new ones may come.
+/// `TAGTRUST_OK` means: do not use the image, or: it is not published, except
+/// perhaps after `TAGTRUST_UNREACHABLE`, whose message says if the upload may have
+/// been stored. Numbers are never reused, and new ones may come.
 typedef enum {
     /// Done; for a verification: trusted.
     TAGTRUST_OK = 0,
@@ -370,6 +371,9 @@ tagtrust_status tagtrust_client_inspect(const tagtrust_client *client,
 
 /// Directory with the cached metadata and the private keys. Default: `trust` in
 /// Docker's directory.
+///
+/// If it cannot be written, what is seen first could not be remembered: a repository
+/// of which it holds nothing yet is a `TAGTRUST_STORE_ERROR`.
 tagtrust_status tagtrust_config_set_trust_dir(tagtrust_config *config, const char *path);
 
 /// Docker's directory, with `config.json`, `tls/` and `trust/`. Default:
@@ -395,8 +399,10 @@ tagtrust_status tagtrust_config_set_credentials(tagtrust_config *config,
                                                 const char *username,
                                                 const char *password);
 
-/// How long the answer about one repository may take in all, from the first
-/// request to the last. Default: 60 seconds.
+/// Bounds the requests of one verification or inspection of one repository; when
+/// publishing, each exchange with the server has it anew (several tries, at most 64,
+/// if others publish). Waiting for another process's lock on the trust directory,
+/// and for callbacks, is not counted. Default: 60 seconds.
 tagtrust_status tagtrust_config_set_timeout_ms(tagtrust_config *config,
                                                uint64_t milliseconds);
 
@@ -407,6 +413,8 @@ tagtrust_status tagtrust_config_set_offline_max_age_ms(tagtrust_config *config,
 
 /// Refuse to answer if the server cannot be asked. Default: the cached
 /// timestamp serves until it expires, and `tagtrust_image_fresh` is false.
+/// `tagtrust_config_set_offline_max_age_ms` comes before this, and its answers
+/// count as fresh.
 tagtrust_status tagtrust_config_set_require_fresh(tagtrust_config *config, bool required);
 
 /// How many repositories `tagtrust_client_verify_many` asks for at a time, at
@@ -579,12 +587,14 @@ tagtrust_status tagtrust_edit_staged(tagtrust_edit *edit);
 
 /// Signs what changes and uploads it. If others publish at the same time, the
 /// changes are made anew on top of theirs. After an error nothing is published,
-/// and it can be tried again.
+/// except perhaps after `TAGTRUST_UNREACHABLE`: its message says if the upload may
+/// have been stored. It can be tried again.
 tagtrust_status tagtrust_edit_publish(const tagtrust_edit *edit,
                                       tagtrust_publication **publication,
                                       tagtrust_error **error);
 
-/// What would change. Needs no private key, makes none and writes nothing.
+/// What would change. Needs no private key, makes none and publishes nothing. What
+/// it fetches is cached, with trust on first use, as by `tagtrust_client_verify`.
 tagtrust_status tagtrust_edit_dry_run(const tagtrust_edit *edit,
                                       tagtrust_publication **publication,
                                       tagtrust_error **error);

@@ -3,9 +3,12 @@
 import argparse
 import inspect
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from docs.story import tomllib
 
 ROOT = Path(__file__).parent.parent
 LANGUAGES = ("Rust", "C", "Go", "Python")
@@ -216,3 +219,26 @@ def word(name: str) -> str:
     """`offline_max_age`, `set_offline_max_age_ms` and `OfflineMaxAge` are one."""
     name = re.sub(r"_(?:ms|count)$", "", name.removeprefix("to_"))
     return name.replace("_", "").lower().removeprefix("set").removesuffix("s")
+
+
+# Builds.
+
+
+def test_the_table_of_builds_says_what_each_has():
+    features = tomllib.loads(source("core/Cargo.toml"))["features"]
+    lines = re.findall(r"^\| .*\|$", source("docs/runtime.md"), re.M)[1:]
+    *rows, pkcs11 = [[re.findall(r"`(\w+)`", cell) for cell in line.split("|")[2:4]] for line in lines]
+
+    def all_of(names):
+        below = {part for name in names for part in features[name] if part in features}
+        return set(names) | (all_of(below) if below else set())
+
+    builds = [all_of(names) for names, _ in rows]
+    assert builds[0] == set() and all(less < more for less, more in pairwise(builds))
+    assert [all_of(features["default"])] == [build for build, line in zip(builds, lines) if "(the default)" in line]
+    assert pkcs11 == [["pkcs11"], []] and all_of(["pkcs11"]) == {"pkcs11", "signing"}
+    assert builds[-1] | {"pkcs11", "default", "test-panics"} == features.keys()
+    # In C a build lacks what the next one has.
+    lacking = [f"TAGTRUST_NO_{names[-1].upper()}" for names, _ in rows[1:]]
+    assert [macro for _, macros in rows for macro in macros] == lacking
+    assert lacking == re.findall(r"^#ifndef (TAGTRUST_NO_\w+)$", source("include/tagtrust.h"), re.M)

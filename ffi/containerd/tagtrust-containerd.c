@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ struct settings {
     const char *file;
     char *text; /* the words below point into it */
     tagtrust_config *library;
+    const char *trust_dir;
     unsigned timeout;
     const char *exempt[MAX_CONFIG / 8];
     size_t exempt_count;
@@ -252,6 +254,7 @@ static const char *read_number(const char *word, unsigned least, unsigned most, 
 
 static const char *set_trust_dir(struct settings *to, char **words, size_t count) {
     (void)count;
+    to->trust_dir = words[0];
     return done(tagtrust_config_set_trust_dir(to->library, words[0]));
 }
 
@@ -440,7 +443,7 @@ static int read_settings(struct settings *to) {
         return say(MISUSED, "%s cannot be used: %s", to->file, wrong);
     /* Stricter: Docker trusts whoever answers first; here somebody has to allow it. */
     if ((to->library = tagtrust_config_new()) == NULL ||
-        tagtrust_config_set_trust_dir(to->library, DEFAULT_TRUST_DIR) != TAGTRUST_OK ||
+        tagtrust_config_set_trust_dir(to->library, to->trust_dir) != TAGTRUST_OK ||
         tagtrust_config_set_docker_config(to->library, DEFAULT_DOCKER_CONFIG) != TAGTRUST_OK ||
         tagtrust_config_set_trust_on_first_use(to->library, false) != TAGTRUST_OK)
         return say(UNDECIDED, "the defaults cannot be used");
@@ -458,6 +461,25 @@ static int read_settings(struct settings *to) {
     if (tagtrust_config_set_timeout_ms(to->library, to->timeout * UINT64_C(1000)) != TAGTRUST_OK)
         return say(UNDECIDED, "the timeout cannot be used");
     return TRUSTED;
+}
+
+/* What is seen of a repository is remembered there: makes the directory, and tries
+ * it with a file. Gives NULL, or what is wrong. */
+static const char *try_directory(const char *directory) {
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/.try-XXXXXX", directory), file;
+
+    if (length < 0 || (size_t)length >= sizeof path)
+        return strerror(ENAMETOOLONG);
+    for (char *slash = path; (slash = strchr(slash + 1, '/')); *slash = '/') {
+        *slash = '\0';
+        if (mkdir(path, S_IRWXU) != 0 && errno != EEXIST)
+            return strerror(errno);
+    }
+    if ((file = mkstemp(path)) < 0)
+        return strerror(errno);
+    close(file);
+    return unlink(path) == 0 ? NULL : strerror(errno);
 }
 
 /* The answer */
@@ -508,6 +530,7 @@ static int verify(const tagtrust_client *client, const struct question *question
 
 static int judge(const struct settings *settings, const struct question *question) {
     const char *digest = strchr(question->name, '@');
+    const char *wrong;
     size_t length;
     tagtrust_client *client;
     tagtrust_error *error;
@@ -522,7 +545,10 @@ static int judge(const struct settings *settings, const struct question *questio
     /* Before exemptions: settings that cannot be used let nothing through. */
     if (tagtrust_client_new(settings->library, &client, &error) != TAGTRUST_OK)
         return failed(error);
-    if (is_exempt(settings, question->name, length))
+    /* Stricter: the library can do without it for what it has seen before. */
+    if ((wrong = try_directory(settings->trust_dir)))
+        result = say(UNDECIDED, "the trust directory %s cannot be used: %s", settings->trust_dir, wrong);
+    else if (is_exempt(settings, question->name, length))
         result = say(TRUSTED, "%.*s is exempt by %s, and not verified", (int)length, question->name, settings->file);
     else
         result = verify(client, question);
@@ -531,7 +557,7 @@ static int judge(const struct settings *settings, const struct question *questio
 }
 
 int main(int argc, char **argv) {
-    static struct settings settings = {.timeout = DEFAULT_TIMEOUT};
+    static struct settings settings = {.trust_dir = DEFAULT_TRUST_DIR, .timeout = DEFAULT_TIMEOUT};
     struct question question = {NULL, NULL};
     const char *file = getenv(CONFIG_VARIABLE), *wrong;
     int result;

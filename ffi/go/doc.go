@@ -15,19 +15,19 @@
 // # Errors
 //
 // Whatever is not a nil error means: do not use the image, or: it is not
-// published. Errors of the library are an [*Error], and each has a class, such as
-// [ErrTagNotSigned], for errors.Is. [Error.IsRefusal] tells "not trusted" from "no
-// answer".
+// published, except perhaps after [ErrUnreachable], whose message says if the upload
+// may have been stored. Errors of the library are an [*Error], and each has a class,
+// such as [ErrTagNotSigned], for errors.Is. [Error.IsRefusal] tells "not trusted"
+// from "no answer".
 //
 // # Contexts
 //
 // A call with a context that ends returns ctx.Err() at once. The work in the
-// library cannot be stopped: it goes on in a goroutine of its own until it is done
-// or has used up [Options.Timeout], and its result is dropped. What it uses stays
-// until then, also after Close. So after ctx.Err() a verification has said
-// nothing, and something may have been published or not: ask the server again.
-// Set [Options.Timeout] to what your callers wait at most, so that few such
-// goroutines are left behind.
+// library cannot be stopped: it goes on in a goroutine of its own until it is done,
+// and its result is dropped. What it uses stays until then, also after Close. So
+// after ctx.Err() a verification has said nothing, and something may have been
+// published or not: ask the server again. [Options.Timeout] bounds its requests: set
+// it to what your callers wait at most, so that few such goroutines are left behind.
 //
 // # Goroutines
 //
@@ -43,8 +43,10 @@
 // Functions in the options are called from any goroutine, several at once, until
 // the client is closed and its calls have ended. They must not use the client that
 // calls them, nor wait for another goroutine that does: where it can be seen, it
-// is refused with [ErrInvalidArgument]. If one panics, the call that needed it
-// fails. It must not call runtime.Goexit.
+// is refused with [ErrInvalidArgument]. One that panics has given no answer: if the
+// call fails for that, the panic is the Cause of its [*Error]; what the call would
+// only have done by the way, such as renewing a root that expires soon, is left out
+// with a warning. A panic in a [LogFunc] is dropped. None may call runtime.Goexit.
 //
 // # Linking
 //

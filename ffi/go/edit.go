@@ -188,15 +188,17 @@ func (e *Edit) Staged() *Edit {
 }
 
 // Publish signs what changes and uploads it. If others publish at the same time,
-// the changes are made anew on top of theirs. After an error of the library nothing
-// is published, and it can be tried again; after one of the context it may be.
+// the changes are made anew on top of theirs. After an error nothing is published,
+// except perhaps after [ErrUnreachable], whose message says if the upload may have
+// been stored, and after one of the context. It can be tried again.
 func (e *Edit) Publish(ctx context.Context) (*Publication, error) {
 	return e.publish(ctx, func(edit cEdit, made *cPublication, failure *cError) cStatus {
 		return C.tagtrust_edit_publish(edit, made, failure)
 	})
 }
 
-// DryRun gives what would change. It needs no private key, makes none and writes nothing.
+// DryRun gives what would change. It needs no private key, makes none and publishes
+// nothing. What it fetches is cached, with trust on first use, as by [Client.Verify].
 func (e *Edit) DryRun(ctx context.Context) (*Publication, error) {
 	return e.publish(ctx, func(edit cEdit, made *cPublication, failure *cError) cStatus {
 		return C.tagtrust_edit_dry_run(edit, made, failure)

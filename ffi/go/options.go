@@ -12,7 +12,9 @@ import (
 // Options of a client. What is not set is as Docker has it.
 type Options struct {
 	// TrustDir is the directory with the cached metadata and the private keys.
-	// Default: trust in Docker's directory.
+	// Default: trust in Docker's directory. If it cannot be written, a repository of
+	// which it holds nothing yet is ErrStoreError: what is seen first could not be
+	// remembered.
 	TrustDir string
 	// DockerConfig is Docker's directory, with config.json, tls/ and trust/.
 	// Default: $DOCKER_CONFIG, else ~/.docker.
@@ -32,14 +34,17 @@ type Options struct {
 	// the credentials and can hold back new trust data.
 	DangerPlainHTTP bool
 
-	// Timeout is how long the answer about one repository may take in all.
-	// Default: 60 seconds.
+	// Timeout bounds the requests of one verification or inspection of one
+	// repository; when publishing, each exchange with the server has it anew (several
+	// tries, at most 64, if others publish). Waiting for another process's lock on the
+	// trust directory, and for callbacks, is not counted. Default: 60 seconds.
 	Timeout time.Duration
 	// OfflineMaxAge is how long an answer of the server is taken for the current
 	// one, so that no request is made. Default: ask every time.
 	OfflineMaxAge time.Duration
 	// RequireFresh refuses to answer if the server cannot be asked. Default: the
 	// cached timestamp serves until it expires, and Image.Fresh is false.
+	// OfflineMaxAge comes before it, and its answers count as fresh.
 	RequireFresh bool
 	// Parallelism is how many repositories VerifyMany asks for at a time. Default: 8.
 	Parallelism int

@@ -36,6 +36,9 @@ pub(crate) fn build(
 
 /// Directory with the cached metadata and the private keys. Default: `trust` in
 /// Docker's directory.
+///
+/// If it cannot be written, what is seen first could not be remembered: a repository
+/// of which it holds nothing yet is a `TAGTRUST_STORE_ERROR`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_trust_dir(config: *mut Config, path: Text<'_>) -> Status {
     build(config, "tagtrust_config_set_trust_dir", |builder| Ok(builder.trust_dir(path.read("path")?)))
@@ -90,8 +93,10 @@ pub extern "C" fn tagtrust_config_set_credentials(
     })
 }
 
-/// How long the answer about one repository may take in all, from the first
-/// request to the last. Default: 60 seconds.
+/// Bounds the requests of one verification or inspection of one repository; when
+/// publishing, each exchange with the server has it anew (several tries, at most 64,
+/// if others publish). Waiting for another process's lock on the trust directory,
+/// and for callbacks, is not counted. Default: 60 seconds.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_timeout_ms(config: *mut Config, milliseconds: u64) -> Status {
     build(config, "tagtrust_config_set_timeout_ms", |builder| {
@@ -110,6 +115,8 @@ pub extern "C" fn tagtrust_config_set_offline_max_age_ms(config: *mut Config, mi
 
 /// Refuse to answer if the server cannot be asked. Default: the cached
 /// timestamp serves until it expires, and `tagtrust_image_fresh` is false.
+/// `tagtrust_config_set_offline_max_age_ms` comes before this, and its answers
+/// count as fresh.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_config_set_require_fresh(config: *mut Config, required: bool) -> Status {
     build(config, "tagtrust_config_set_require_fresh", |builder| Ok(builder.require_fresh(required)))

@@ -334,7 +334,8 @@ pub extern "C" fn tagtrust_edit_staged(edit: *mut Edit) -> Status {
 
 /// Signs what changes and uploads it. If others publish at the same time, the
 /// changes are made anew on top of theirs. After an error nothing is published,
-/// and it can be tried again.
+/// except perhaps after `TAGTRUST_UNREACHABLE`: its message says if the upload may
+/// have been stored. It can be tried again.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_publish(
     edit: *const Edit,
@@ -344,7 +345,8 @@ pub extern "C" fn tagtrust_edit_publish(
     end(edit, publication, error, |edit| Publication::new(edit.publish()?))
 }
 
-/// What would change. Needs no private key, makes none and writes nothing.
+/// What would change. Needs no private key, makes none and publishes nothing. What
+/// it fetches is cached, with trust on first use, as by `tagtrust_client_verify`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_dry_run(
     edit: *const Edit,

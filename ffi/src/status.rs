@@ -10,8 +10,9 @@ use crate::boundary::guard;
 /// 1 to 9 are mistakes of the caller, 10 to 29 refusals (the image is not
 /// trusted), 30 to 39 mean that it could not be decided, 40 to 49 that it could
 /// not be published, 99 is a defect of the library. Whatever is not
-/// `TAGTRUST_OK` means: do not use the image, or: it is not published. Numbers
-/// are never reused, and new ones may come.
+/// `TAGTRUST_OK` means: do not use the image, or: it is not published, except
+/// perhaps after `TAGTRUST_UNREACHABLE`, whose message says if the upload may have
+/// been stored. Numbers are never reused, and new ones may come.
 /// cbindgen:rename-all=prefix:TAGTRUST_
 #[expect(non_camel_case_types, reason = "the names that C has")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

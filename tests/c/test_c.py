@@ -173,6 +173,11 @@ def test_the_example_says_yes_no_and_do_not_know(compile, server, signed, fresh_
         assert (status, out) == (2, "") and message
 
 
+@pytest.mark.parametrize("compile", ["c"], indirect=True)
+def test_no_passphrase_stays_in_memory(compile, tmp_path):
+    run(compile(SOURCES / "secrets.c"), tmp_path)
+
+
 def test_only_the_functions_of_the_header_are_exported():
     need((BUILD / "libtagtrust.so").exists(), "the C library")
     need(bool(shutil.which("nm")), "nm")

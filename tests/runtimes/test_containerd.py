@@ -21,6 +21,7 @@ from runtimes.verifier import SOURCE, answer
 TRUSTED, REFUSED, MISUSED, UNDECIDED = range(4)
 DEFAULT_TIMEOUT = 8  # seconds
 OTHER = f"sha256:{'0' * 64}"
+EXEMPT = "exempt r.example/infra/*"
 
 
 def nothing_is_kept(verifier):
@@ -259,10 +260,43 @@ def test_no_other_file_takes_the_place_of_a_closed_one(verifier, signed, closed,
         assert not file.is_file() or b"is signed in" not in file.read_bytes()
 
 
-def test_without_a_usable_trust_directory_there_is_no_answer(verifier, signed):
-    verifier.configure(trust_dir="/dev/null")
-    status, reason = verifier.ask(f"{signed.gun}:v1", signed.tags["v1"][0])
-    assert status == UNDECIDED and reason.startswith("StoreError: ")
+# For root too.
+UNWRITABLE = ["/dev/null", "/dev/null/trust", "/sys", "/sys/none"]
+
+
+@pytest.mark.parametrize("trust_dir", UNWRITABLE)
+def test_without_a_usable_trust_directory_there_is_no_answer_and_no_exemption(verifier, signed, trust_dir):
+    verifier.configure(EXEMPT, trust_dir=trust_dir)
+    for name, digest in ((f"{signed.gun}:v1", signed.tags["v1"][0]), ("r.example/infra/a:1", OTHER)):
+        status, reason = verifier.ask(name, digest)
+        assert status == UNDECIDED and reason.startswith(f"the trust directory {trust_dir} cannot be used: "), reason
+
+
+def test_the_trust_directory_is_made_for_this_user_only_and_tried_without_a_trace(verifier, tmp_path):
+    trust_dir = tmp_path / "new" / "trust"
+    verifier.configure(EXEMPT, trust_dir=trust_dir)
+    assert verifier.ask("r.example/infra/a:1", OTHER)[0] == TRUSTED
+    assert [path.stat().st_mode & 0o777 for path in (trust_dir.parent, trust_dir)] == [0o700, 0o700]
+    assert not list(trust_dir.iterdir())
+
+
+def test_whoever_answers_next_is_never_the_first_again(verifier, tagtrust, tmp_path):
+    """Where a root cannot be remembered none is trusted on first use: else it would be that of each server in turn."""
+    gun, (digest, size) = repositories.new_gun("first"), repositories.make_image("first")
+    with tagtrust.Server() as one, tagtrust.Server() as other:
+        for server in (one, other):
+            keys = tmp_path / f"keys of {server is one}"
+            publisher = tagtrust.Client(trust_dir=keys, server=server.url, passphrase=lambda *_: "passphrase")
+            publisher.sign(f"{gun}:v1", digest, size)
+
+        def asked(trust_dir):
+            for server in (one, other):
+                verifier.configure(server=server.url, ca_file=None, trust_dir=trust_dir)
+                yield verifier.ask(f"{gun}:v1", digest)[0]
+
+        assert list(asked(tmp_path / "trust")) == [TRUSTED, REFUSED]
+        for trust_dir in UNWRITABLE:
+            assert list(asked(trust_dir)) == [UNDECIDED, UNDECIDED], trust_dir
 
 
 def test_many_at_once_share_a_trust_directory(verifier, signed):
@@ -294,7 +328,33 @@ def test_dockers_settings_of_the_user_do_not_count(verifier, signed, tmp_path):
     assert status == UNDECIDED and "registry.example:5000" in reason
 
 
-EXEMPT = "exempt r.example/infra/*"
+@pytest.mark.parametrize(
+    "variables, is_asked",
+    [
+        ({}, False),
+        ({"HTTP_PROXY": "{proxy}"}, True),
+        ({"https_proxy": "{proxy}", "HTTP_PROXY": "http://127.0.0.1:1"}, True),
+        ({"ALL_PROXY": "{proxy}", "HTTPS_PROXY": "http://127.0.0.1:1"}, True),
+        ({"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "{proxy}"}, False),
+        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": "invalid"}, True),
+        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": "a.example, trust.invalid"}, True),
+        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": "a.example,trust.invalid"}, False),
+        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": ".invalid"}, False),
+        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": "*"}, False),
+    ],
+)
+def test_the_proxy_is_that_of_the_environment(verifier, variables, is_asked):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        verifier.configure(server="https://trust.invalid", timeout=1)
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        status, reason = verifier.ask("r.example/a:1", OTHER, **{k: v.format(proxy=url) for k, v in variables.items()})
+        proxy.settimeout(0)
+        try:
+            said = proxy.accept()[0].recv(100)
+        except BlockingIOError:
+            said = b""
+    assert status == UNDECIDED and reason.startswith("Unreachable: ")
+    assert said.startswith(b"CONNECT trust.invalid:443 ") == is_asked
 
 
 @pytest.mark.parametrize(
@@ -357,7 +417,7 @@ def part_of_readme(language):
 
 def test_the_configuration_of_the_readme_can_be_used(verifier):
     text, config = part_of_readme("conf")
-    verifier.config.write_text(config)
+    verifier.config.write_text(f"{config}trust_dir {verifier.lines['trust_dir']}\n")
     assert verifier.ask("registry.k8s.io/pause:3.10", OTHER)[0] == TRUSTED
     documented = set(re.findall(r"^\| `([a-z_]+) [^`]*` \|", text, re.MULTILINE))
     assert documented == set(re.findall(r'^    \{"([a-z_]+)", \d', SOURCE.read_text(), re.MULTILINE))
