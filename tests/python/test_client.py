@@ -133,6 +133,40 @@ class TestSettings:
         connect(proxy).verify_many([f"{signed.gun}:{tag}" for tag in ("v1", "v2", "v10", "absent")])
         assert sum("timestamp" in path for path in proxy.requests) == 1
 
+    def test_many_references_of_a_repository_are_one_failure(self, connect, tagtrust, proxy, signed):
+        proxy.change = lambda path, body: None
+        client = connect(proxy)
+        results = client.verify_many([f"{signed.gun}:v1"] * 20)
+        assert {type(result) for result in results} == {tagtrust.NoTrustData}
+        assert sum("root" in path for path in proxy.requests) == 1
+        # Whoever comes later asks anew.
+        with pytest.raises(tagtrust.NoTrustData):
+            client.verify(f"{signed.gun}:v1")
+        assert sum("root" in path for path in proxy.requests) == 2
+        proxy.change = lambda path, body: body
+        assert client.verify(f"{signed.gun}:v1").fresh
+
+    def test_many_references_of_a_repository_wait_once(self, connect, proxy, signed):
+        client, release = connect(proxy, timeout=0.5), threading.Event()
+        client.verify(f"{signed.gun}:v1")
+        proxy.requests.clear()
+        proxy.change = lambda path, body: release.wait(20) and body
+        try:
+            results = client.verify_many([f"{signed.gun}:v1", f"{signed.gun}:v2"] * 10)
+        finally:
+            release.set()
+        assert not any(image.fresh for image in results)
+        assert sum("timestamp" in path for path in proxy.requests) == 1
+
+    @pytest.mark.parametrize("directory", ["/sys/tagtrust", "/proc/self/tagtrust"])
+    def test_what_is_seen_first_must_be_remembered(self, connect, tagtrust, signed, directory):
+        client = connect(trust_dir=directory)
+        for use in (client.verify, client.inspect):
+            with pytest.raises(tagtrust.StoreError, match=directory):
+                use(f"{signed.gun}:v1")
+        (result,) = client.verify_many([f"{signed.gun}:v1"])
+        assert isinstance(result, tagtrust.StoreError)
+
     def test_the_cache_serves_unless_fresh_data_is_required(self, connect, tagtrust, server, signed, caplog):
         with Proxy(server) as proxy:
             connect(proxy).verify(f"{signed.gun}:v1")

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+use super::Trusted;
+use crate::error::Result;
 use crate::trust::TrustedSet;
 
 /// Most bytes of metadata that a client keeps in memory between calls.
@@ -24,6 +26,8 @@ pub(super) struct Slot {
     /// Held by the thread that publishes.
     pub(super) publishing: Mutex<()>,
     known: Mutex<Option<Known>>,
+    /// The last outcome that the server did not confirm, and when it was asked.
+    unconfirmed: Mutex<Option<(Instant, Result<Trusted>)>>,
 }
 
 /// A verified repository, and when the server was asked for what confirmed it last.
@@ -93,6 +97,20 @@ impl Memory {
 impl Slot {
     pub(super) fn current(&self) -> Option<Known> {
         self.known().clone()
+    }
+
+    /// Keeps an outcome that the server did not confirm, for those who wait for it.
+    pub(super) fn leave(&self, asked: Instant, outcome: Result<Trusted>) {
+        *self.unconfirmed() = Some((asked, outcome));
+    }
+
+    /// Such an outcome, if the server was asked not before `started`.
+    pub(super) fn left_since(&self, started: Instant) -> Option<Result<Trusted>> {
+        self.unconfirmed().as_ref().filter(|(asked, _)| *asked >= started).map(|(_, outcome)| outcome.clone())
+    }
+
+    fn unconfirmed(&self) -> MutexGuard<'_, Option<(Instant, Result<Trusted>)>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {

@@ -55,6 +55,7 @@ pub struct Client {
 }
 
 /// What is trusted of a repository at one moment.
+#[derive(Clone)]
 pub(crate) struct Trusted {
     set: Arc<TrustedSet>,
     /// [`TrustedSet::valid_until`].
@@ -79,14 +80,20 @@ impl Client {
     /// Whatever the error, do not use the image. [`Error::is_refusal`](crate::Error::is_refusal)
     /// tells a "no" from "could not be decided".
     pub fn verify(&self, reference: &str) -> Result<VerifiedImage> {
-        self.verify_since(reference, Instant::now())
+        let started = Instant::now();
+        let (reference, slot) = self.parsed(reference)?;
+        self.verify_since(&reference, &slot, started)
     }
 
     /// [`Client::verify`] for many references, several at a time, each
-    /// repository fetched once. The results stand in the order of the references.
+    /// repository asked for once. The results stand in the order of the references.
     pub fn verify_many<R: AsRef<str> + Sync>(&self, references: &[R]) -> Vec<Result<VerifiedImage>> {
         let started = Instant::now();
-        self.in_parallel(references, |reference| self.verify_since(reference.as_ref(), started))
+        let parsed: Vec<_> = references.iter().map(|reference| self.parsed(reference.as_ref())).collect();
+        self.in_parallel(&parsed, |parsed| {
+            let (reference, slot) = parsed.as_ref().map_err(Clone::clone)?;
+            self.verify_since(reference, slot, started)
+        })
     }
 
     /// What `docker trust inspect` shows of a repository (`registry/repository`)
@@ -96,14 +103,19 @@ impl Client {
     /// As [`Client::verify`]; a tag that is not signed is no error here.
     pub fn inspect(&self, reference: &str) -> Result<Inspection> {
         let parsed = Reference::parse_repository(reference)?;
-        let trusted = self.trusted(&parsed, Instant::now())?;
+        let trusted = self.trusted(&parsed, &self.memory.slot(parsed.gun()), Instant::now())?;
         Ok(Inspection::of(reference, &parsed, &trusted.set))
     }
 
-    fn verify_since(&self, reference: &str, started: Instant) -> Result<VerifiedImage> {
+    fn parsed(&self, reference: &str) -> Result<(Reference, Arc<Slot>)> {
         let reference = Reference::parse(reference)?;
-        let Trusted { set, expires, fresh } = self.trusted(&reference, started)?;
-        VerifiedImage::decide(&reference, &set, &self.policy, expires, fresh)
+        let slot = self.memory.slot(reference.gun());
+        Ok((reference, slot))
+    }
+
+    fn verify_since(&self, reference: &Reference, slot: &Slot, started: Instant) -> Result<VerifiedImage> {
+        let Trusted { set, expires, fresh } = self.trusted(reference, slot, started)?;
+        VerifiedImage::decide(reference, &set, &self.policy, expires, fresh)
     }
 
     fn in_parallel<I: Sync, T: Send>(&self, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
@@ -136,10 +148,9 @@ impl Client {
 
     /// The trusted metadata of a reference's repository, confirmed by the server
     /// not before `started` unless the offline age allows it.
-    fn trusted(&self, reference: &Reference, started: Instant) -> Result<Trusted> {
+    fn trusted(&self, reference: &Reference, slot: &Slot, started: Instant) -> Result<Trusted> {
         let deadline = Instant::now() + self.timeout;
-        let slot = self.memory.slot(reference.gun());
-        let recent = |oldest: Instant| remembered(&slot, oldest, (self.clock)());
+        let recent = |oldest: Instant| remembered(slot, oldest, (self.clock)());
         if let Some(trusted) = started.checked_sub(self.offline_max_age).and_then(recent) {
             return Ok(trusted);
         }
@@ -149,16 +160,27 @@ impl Client {
         if let Some(trusted) = recent(started) {
             return Ok(trusted);
         }
+        let is_over = |trusted: &Trusted| (self.clock)() > trusted.expires;
+        match slot.left_since(started) {
+            Some(Ok(trusted)) if is_over(&trusted) => {}
+            Some(outcome) => return outcome,
+            None => {}
+        }
         let asked = Instant::now();
         // Not before the wait: what expired meanwhile is expired.
         let now = (self.clock)();
         let known = slot.current().map(|known| known.set);
         let updated = self.update(reference, now, deadline, self.require_fresh, Expiry::Enforced, known);
-        match &updated {
-            Ok(Updated { set, fresh: true }) => self.memory.remember(&slot, set, asked),
-            _ => self.memory.forget_if_empty(reference.gun(), &slot),
+        let outcome =
+            updated.map(|Updated { set, fresh }| Trusted { expires: set.valid_until(), set, fresh });
+        match &outcome {
+            Ok(Trusted { set, fresh: true, .. }) => self.memory.remember(slot, set, asked),
+            _ => {
+                slot.leave(asked, outcome.clone());
+                self.memory.forget_if_empty(reference.gun(), slot);
+            }
         }
-        updated.map(|Updated { set, fresh }| Trusted { expires: set.valid_until(), set, fresh })
+        outcome
     }
 
     fn update(

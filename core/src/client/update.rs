@@ -13,7 +13,7 @@ use super::pass::Pass;
 use crate::error::{Error, Fault, Result, RootFault};
 use crate::metadata::{FileMeta, role};
 use crate::remote::{Failure, Remote};
-use crate::store::{Store, View};
+use crate::store::{Committed, Store, View};
 use crate::trust::{
     Expiry, Floors, MAX_ROOT_BYTES, MAX_ROOT_ROTATIONS, MAX_TIMESTAMP_BYTES, Pinning, TrustedRoot, TrustedSet,
 };
@@ -90,7 +90,7 @@ impl Update<'_> {
         };
         let mut set = TrustedSet::new(Arc::clone(&root));
         let Err(first) = pass.run(&mut set, timestamp.clone()) else {
-            return Ok(self.finish(set, &pass.downloaded, cache, unreachable.is_none()));
+            return self.finish(set, &pass.downloaded, cache, unreachable.is_none());
         };
         if let Some(Error::Unreachable { url, reason }) = unreachable {
             // Without the server there is no newer root, and no other answer.
@@ -117,18 +117,20 @@ impl Update<'_> {
         }
         let mut set = TrustedSet::new(Arc::new(newest));
         pass.run(&mut set, timestamp)?;
-        Ok(self.finish(set, &pass.downloaded, cache, true))
+        self.finish(set, &pass.downloaded, cache, true)
     }
 
     /// Stores what was downloaded. A cache that cannot be written is no reason
-    /// to refuse what verified, as in Notary.
+    /// to refuse what verified, as in Notary. Stricter: of a repository that is
+    /// seen first it is. Nothing would remember its root, and whoever answers
+    /// next could be the first again.
     fn finish(
         &self,
         set: TrustedSet,
         downloaded: &BTreeSet<String>,
         cache: &Cache<'_>,
         fresh: bool,
-    ) -> Updated {
+    ) -> Result<Updated> {
         let is_stored = |name: &str| match name {
             role::ROOT => cache.stored.root.as_deref() == Some(set.root().file()),
             _ => !cache.is_ahead() && !downloaded.contains(name),
@@ -139,13 +141,32 @@ impl Update<'_> {
             .filter_map(|name| Some((name, set.file(name)?.as_ref())))
             .collect();
         if !files.is_empty() {
-            self.commit(&files, cache, set.root(), &|stored| stored.has_newer_timestamp(&set));
+            let stored = self.commit(&files, cache, set.root(), &|stored| stored.has_newer_timestamp(&set));
+            if cache.file(role::ROOT).is_none() {
+                self.check_first(stored?, &set, cache)?;
+            } else {
+                not_cached(stored);
+            }
         }
-        Updated { set: Arc::new(set), fresh }
+        Ok(Updated { set: Arc::new(set), fresh })
+    }
+
+    /// Of two that see a repository first at one moment, who stores its root first is right.
+    fn check_first(&self, committed: Committed, set: &TrustedSet, cache: &Cache<'_>) -> Result<()> {
+        if committed == Committed::Stored || self.expiry == Expiry::Ignored {
+            return Ok(());
+        }
+        if Stored::read(&self.store.view(self.gun)?)?.leads_to(set.root()) {
+            return Ok(());
+        }
+        Err(Error::StoreError {
+            path: cache.root_path.display().to_string(),
+            reason: "somebody else has stored another root meanwhile; try again".into(),
+        })
     }
 
     fn store_root(&self, root: &TrustedRoot, cache: &Cache<'_>) {
-        self.commit(&[(role::ROOT, root.file())], cache, root, &|_| false);
+        not_cached(self.commit(&[(role::ROOT, root.file())], cache, root, &|_| false));
     }
 
     /// Stores files unless another process has stored newer ones by now.
@@ -155,9 +176,9 @@ impl Update<'_> {
         cache: &Cache<'_>,
         root: &TrustedRoot,
         is_newer: &dyn Fn(&Stored) -> bool,
-    ) {
+    ) -> Result<Committed> {
         if self.expiry == Expiry::Ignored {
-            return;
+            return Ok(Committed::Kept);
         }
         let keep = |view: &View| {
             Stored::read(view).map_or(true, |stored| {
@@ -166,9 +187,7 @@ impl Update<'_> {
                 !leads_here || is_newer(&stored)
             })
         };
-        if let Err(error) = self.store.commit(self.gun, files, &keep) {
-            log::warn!("{error}; what was verified is not cached");
-        }
+        self.store.commit(self.gun, files, &keep)
     }
 
     /// The root to start from, and the root that this machine has seen before.
@@ -301,5 +320,11 @@ impl Update<'_> {
 
     pub(super) fn tampered(&self, name: &str, fault: Fault) -> Error {
         Error::Tampered { gun: self.gun.into(), role: name.into(), fault }
+    }
+}
+
+fn not_cached(committed: Result<Committed>) {
+    if let Err(error) = committed {
+        log::warn!("{error}; what was verified is not cached");
     }
 }

@@ -17,6 +17,8 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "http")]
+pub(crate) use cache::Committed;
 #[cfg(feature = "signing")]
 pub(crate) use cache::is_plain;
 pub(crate) use cache::{Store, View};

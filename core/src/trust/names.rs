@@ -3,6 +3,17 @@
 
 use crate::reference::Reference;
 
+/// Whether two full names mean one repository: in a host's name case means
+/// nothing, and no other part of a repository's name has upper case.
+pub(super) fn is_same(gun: &str, name: &str) -> bool {
+    gun.eq_ignore_ascii_case(name)
+}
+
+/// Whether a repository's full name starts so.
+pub(super) fn starts_with(gun: &str, prefix: &str) -> bool {
+    gun.get(..prefix.len()).is_some_and(|start| is_same(start, prefix))
+}
+
 /// A repository's full name, or with a final `*` the start of one.
 pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
     if let Some(prefix) = pattern.strip_suffix('*') {
@@ -46,6 +57,19 @@ mod tests {
         }
         for prefix in ["", "docker", "docker.io/", "docker.io/library/al", "localhost:5000/a_b"] {
             assert_eq!(check_prefix(prefix), Ok(()), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn the_case_of_a_host_means_nothing() {
+        for gun in ["r.example/team/app", "R.Example/team/app"] {
+            for prefix in ["", "r.ex", "R.EX", "r.example/", "R.example/team/app"] {
+                assert!(starts_with(gun, prefix), "{gun} {prefix}");
+            }
+            assert!(is_same(gun, "r.EXAMPLE/team/app") && !is_same(gun, "r.example/team/ap"));
+            for prefix in ["r.example/team/app1", "r.example/other", "é"] {
+                assert!(!starts_with(gun, prefix), "{gun} {prefix}");
+            }
         }
     }
 

@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 /// (4) trust on first use, if that was allowed. Names and prefixes are plain
 /// strings, as in Notary.
 ///
-/// Stricter than Notary: what the caller gives holds over a cached root too,
-/// and a repository without a rule is refused even if a root of it is cached.
+/// Stricter than Notary: what the caller gives holds over a cached root too, and
+/// however the registry's host is written, `R.example` or `r.example`; and a
+/// repository without a rule is refused even if a root of it is cached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pinning {
     certificates: BTreeMap<String, Vec<String>>,
@@ -103,7 +104,7 @@ impl Pinning {
         bundle: &CertificateBundle,
         now: SystemTime,
     ) -> Result<Option<SystemTime>, String> {
-        if let Some(key_ids) = self.certificates.get(gun).or_else(|| self.wildcard(gun)) {
+        if let Some(key_ids) = self.exact(gun).or_else(|| self.wildcard(gun)) {
             if key_ids.iter().any(|pinned| pinned == key_id) {
                 return Ok(None);
             }
@@ -112,9 +113,9 @@ impl Pinning {
         let longest = self
             .authorities
             .iter()
-            .filter(|(prefix, _)| gun.starts_with(prefix.as_str()))
-            .max_by_key(|(prefix, _)| prefix.len());
-        if let Some((prefix, pem)) = longest {
+            .filter_map(|(prefix, pem)| Some((fit(gun, prefix)?, prefix, pem)))
+            .max_by_key(|(fit, ..)| *fit);
+        if let Some((_, prefix, pem)) = longest {
             let chain = TrustAnchors::parse(pem, now).and_then(|anchors| bundle.chains_to(&anchors, now));
             return chain
                 .map(Some)
@@ -126,15 +127,24 @@ impl Pinning {
         Err("no pin applies to the repository, and trust on first use is not allowed".into())
     }
 
+    fn exact(&self, gun: &str) -> Option<&Vec<String>> {
+        let same = || self.certificates.iter().find(|(name, _)| names::is_same(gun, name));
+        self.certificates.get(gun).or_else(|| same().map(|(_, key_ids)| key_ids))
+    }
+
     fn wildcard(&self, gun: &str) -> Option<&Vec<String>> {
-        let prefix_of =
-            |name: &str| name.strip_suffix('*').filter(|prefix| gun.starts_with(prefix)).map(str::len);
         self.certificates
             .iter()
-            .filter_map(|(name, key_ids)| Some((prefix_of(name)?, key_ids)))
-            .max_by_key(|(length, _)| *length)
+            .filter_map(|(name, key_ids)| Some((fit(gun, name.strip_suffix('*')?)?, key_ids)))
+            .max_by_key(|(fit, _)| *fit)
             .map(|(_, key_ids)| key_ids)
     }
+}
+
+/// How well the start of a name fits, if it does: the longest fits best, and of
+/// two spellings of one host the repository's own.
+fn fit(gun: &str, prefix: &str) -> Option<(usize, bool)> {
+    names::starts_with(gun, prefix).then(|| (prefix.len(), gun.starts_with(prefix)))
 }
 
 fn is_key_id(text: &str) -> bool {
@@ -144,6 +154,25 @@ fn is_key_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pins_hold_however_the_host_is_written() {
+        let pins = Pinning::none()
+            .certificates("r.example/app", ["exact"])
+            .certificates("r.example/*", ["all"])
+            .certificates("S.example/*", ["spelt so"])
+            .certificates("s.example/*", ["and so"]);
+        for (gun, key_id) in [
+            ("R.Example/app", "exact"),
+            ("R.Example/app2", "all"),
+            ("S.example/app", "spelt so"),
+            ("s.example/app", "and so"),
+        ] {
+            let found = pins.exact(gun).or_else(|| pins.wildcard(gun));
+            assert_eq!(found, Some(&vec![key_id.to_owned()]), "{gun}");
+        }
+        assert_eq!(pins.wildcard("q.example/app"), None);
+    }
 
     #[test]
     fn only_what_can_be_a_key_id_can_be_pinned() {

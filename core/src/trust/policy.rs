@@ -100,8 +100,8 @@ impl Rule {
 
     fn matches(&self, gun: &str) -> bool {
         match self.repository.strip_suffix('*') {
-            Some(prefix) => gun.starts_with(prefix),
-            None => gun == self.repository,
+            Some(prefix) => names::starts_with(gun, prefix),
+            None => names::is_same(gun, &self.repository),
         }
     }
 
@@ -155,6 +155,16 @@ mod tests {
         });
         assert!(policy.violation("r/a", &[]).is_some());
         assert_eq!(policy.violation("r/ab", &[]), None);
+    }
+
+    #[test]
+    fn a_rule_holds_however_the_host_is_written() {
+        for repository in ["r.example/team/app", "R.example/team/*"] {
+            let all_of = signers(&["ci"]);
+            let policy =
+                Policy::docker().rule(Rule { repository: repository.into(), all_of, ..Rule::default() });
+            assert!(policy.violation("r.EXAMPLE/team/app", &[]).is_some(), "{repository}");
+        }
     }
 
     #[test]
