@@ -30,10 +30,20 @@ SECTIONS = {
     "Nothing of this is trusted without the signatures and the order of versions that TUF asks for.\n\n",
 }
 
+# What no fault of a server shows.
+OTHERS = """
+## Stricter, whatever the server sends
+
+- If the trust directory cannot be written and has nothing of the repository yet, the answer is `StoreError`: what is
+  seen first could not be remembered. Notary goes on if the directories are there and only the files cannot be written.
+- Pins and policies compare the registry's host without regard to case. In Notary no pin fits a repository whose host
+  is written in upper case, and so it is trusted on first use.
+"""
+
 
 def document():
     sections = [title + "".join(table(lenient)) for lenient, title in SECTIONS.items()]
-    return INTRODUCTION.format(faults=f"{len(FAULTS):,}") + "\n".join(sections)
+    return INTRODUCTION.format(faults=f"{len(FAULTS):,}") + "\n".join(sections) + OTHERS
 
 
 def table(lenient):

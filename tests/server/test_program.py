@@ -3,15 +3,18 @@
 import json
 import resource
 import signal
+import socket
 import sqlite3
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from lab import Notary, TagtrustServer, run
+from lab import Notary, NotaryServer, TagtrustServer, run
 from lab.need import need
 from lab.repositories import notary_plain
+from server.conftest import is_here
 
 
 @pytest.fixture
@@ -47,6 +50,52 @@ def test_an_unknown_key_is_named_and_the_server_starts(ours):
     with ours:
         (line,) = [line for line in ours.log.read_text().splitlines() if "storage.dburl" in line]
         assert json.loads(line)["level"] == "warning"
+
+
+def test_wrong_options_have_a_status_of_their_own(ours):
+    for wrong in (["-keep=0"], []):
+        failed = do(ours, "prune", *wrong, check=False)
+        assert failed.returncode == 2 and "keep" in failed.stderr
+    assert not (ours.directory / "trust.db").exists()
+    # As notary-server has it, no configuration file is not one of them.
+    need(is_here("notary-server"), "notary-server")
+    for program in (NotaryServer.program, ours.program):
+        assert run(program, cwd=ours.directory, check=False).returncode == 1
+
+
+def test_a_database_over_the_network_is_encrypted_or_not_used(ours, postgres, tagtrust):
+    url = postgres.database()
+    plain, mode = url.split("?")
+    assert mode == "sslmode=disable"
+
+    def tables():
+        return postgres.query(url, "SELECT tablename FROM pg_tables WHERE tablename LIKE 'tagtrust%'")
+
+    ours.settings["storage"] = {"backend": "postgres", "db_url": plain}
+    failed = do(ours, "-bootstrap", check=False)
+    assert failed.returncode == 1 and "TLS" in failed.stderr
+    with pytest.raises(tagtrust.StoreError, match="TLS"):
+        tagtrust.Server(storage=plain, passphrase="correct horse").start()
+    assert tables() == []
+
+    ours.settings["storage"]["db_url"] = url
+    do(ours, "-bootstrap")
+    assert tables() != []
+
+
+def test_systemd_is_told_when_it_is_ready_reloads_and_stops(ours):
+    # Paths of sockets are short.
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{directory}/notify")
+        systemd.settimeout(10)
+        ours.variables = {"NOTIFY_SOCKET": f"{directory}/notify"}
+        with ours:
+            assert told(systemd) == ["READY=1"]
+            ours._process.send_signal(signal.SIGHUP)
+            reloading, since = told(systemd)
+            assert reloading == "RELOADING=1" and since.startswith("MONOTONIC_USEC=")
+            assert told(systemd) == ["READY=1"]
+        assert told(systemd) == ["STOPPING=1"]
 
 
 def test_signals_stop_reload_and_change_the_log_level(ours):
@@ -114,6 +163,10 @@ def test_commands_work_on_the_storage_of_a_running_server(ours, fresh_directory)
     with ours:
         repository.add("e")
         repository.admin.publish(repository.gun)
+
+
+def told(systemd) -> list[str]:
+    return systemd.recv(1000).decode().splitlines()
 
 
 def files(database) -> list[tuple]:

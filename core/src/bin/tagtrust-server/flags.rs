@@ -2,6 +2,7 @@
 //! notary-server has, and commands.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::logger::Format;
@@ -45,7 +46,7 @@ pub(crate) enum Command {
     Bootstrap,
     Check,
     Backup { file: PathBuf },
-    Prune { keep: Option<usize> },
+    Prune { keep: Option<NonZeroUsize> },
     Passphrase { alias: String },
     Takeover { from: String, signer: Option<String>, dry_run: bool },
 }
@@ -62,7 +63,7 @@ struct Given {
     from: Option<String>,
     signer: Option<String>,
     dry_run: bool,
-    keep: Option<usize>,
+    keep: Option<NonZeroUsize>,
     words: Vec<String>,
 }
 
@@ -203,7 +204,8 @@ mod tests {
         {
             assert_eq!(parse(line).unwrap().command, takeover, "{line}");
         }
-        assert_eq!(parse("prune -keep=3").unwrap().command, Command::Prune { keep: Some(3) });
+        let keep = NonZeroUsize::new(3);
+        assert_eq!(parse("prune -keep=3").unwrap().command, Command::Prune { keep });
         assert_eq!(parse("backup x.db").unwrap().command, Command::Backup { file: "x.db".into() });
         let command = parse("passphrase -- -odd").unwrap().command;
         assert_eq!(command, Command::Passphrase { alias: "-odd".into() });
@@ -224,6 +226,7 @@ mod tests {
             ("-dry-run", "for takeover"),
             ("-keep=1", "for prune"),
             ("prune -keep=-1", "invalid value"),
+            ("prune -keep=0", "invalid value"),
         ] {
             let fault = parse(line).unwrap_err();
             assert!(fault.contains(said), "{line}: {fault}");

@@ -17,6 +17,7 @@ mod serve;
 
 use std::fmt::Display;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -24,6 +25,10 @@ use tagtrust::server::takeover::Takeover;
 use tagtrust::server::{NotaryConfig, maintenance};
 
 use self::flags::{Command, Flags};
+
+/// Exit status, as of Go's flag package. A configuration file that is missing is
+/// no such fault, as in notary-server.
+const WRONG_OPTIONS: u8 = 2;
 
 /// Why nothing came of it, in one line.
 type Failure = String;
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(fault) => {
             complain(format!("{fault}\n{}", flags::USAGE.trim_end()));
-            return ExitCode::from(2);
+            return ExitCode::from(WRONG_OPTIONS);
         }
     };
     // Warnings from the configuration file on; then what that says counts.
@@ -82,8 +87,10 @@ fn command(flags: &Flags) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Prune { keep } => {
-            let keep = keep.or(config.keep_versions);
-            let keep = keep.ok_or("say how many versions of each role to keep: -keep=N")?;
+            let Some(keep) = keep.map(NonZeroUsize::get).or(config.keep_versions) else {
+                complain("prune needs the number of versions to keep: -keep=N");
+                return Ok(ExitCode::from(WRONG_OPTIONS));
+            };
             let gone = maintenance::prune(&config, keep).map_err(line)?;
             say(format!("{gone} files removed"));
             Ok(ExitCode::SUCCESS)

@@ -236,7 +236,8 @@ impl Edit<'_> {
     /// [`Client::publish`] or `notary publish` does that later.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for what cannot be staged: rotations and thresholds.
+    /// [`Error::InvalidInput`] for what cannot be staged: [`Edit::init`],
+    /// rotations and thresholds.
     pub fn stage(self) -> Result<Publication> {
         Publisher::new(self.client, &self.reference, Mode::Stage)?.stage(&self.steps)
     }

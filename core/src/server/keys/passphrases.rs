@@ -140,8 +140,8 @@ impl Vault {
             StorageConfig::Sqlite { path } => passphrase_file::read(path, make)?,
             StorageConfig::Postgres { .. } if make => {
                 let reason = format!(
-                    "in PostgreSQL they are encrypted with a passphrase of yours: set {OURS}<ALIAS> to it, \
-                     and {OUR_DEFAULT} to its alias"
+                    "in PostgreSQL they are encrypted with a passphrase of yours: give it in the settings; \
+                     with a configuration file set {OURS}<ALIAS> to it, and {OUR_DEFAULT} to its alias"
                 );
                 return Err(unusable(reason));
             }
@@ -247,7 +247,11 @@ fn missing(alias: &str) -> String {
     if alias == GENERATED {
         return "the file with the passphrase that was made for this database is not there".into();
     }
-    format!("there is none with the alias {alias:?}: set {OURS}{} to it", alias.to_uppercase())
+    let variable = format!("{OURS}{}", alias.to_uppercase());
+    format!(
+        "there is none with the alias {alias:?}: give it in the settings; with a configuration file set \
+         {variable} to it"
+    )
 }
 
 fn unusable(reason: String) -> Error {
@@ -315,16 +319,18 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_passphrase_is_named_by_its_variable() {
+    fn for_a_missing_passphrase_it_is_said_how_to_give_it() {
         let reason = refused(&Passphrases::default(), &postgres());
         assert!(reason.contains("TAGTRUST_SERVER_PASSPHRASE_<ALIAS>"), "{reason}");
         assert!(reason.contains("TAGTRUST_SERVER_DEFAULT_ALIAS"), "{reason}");
+        assert!(reason.contains("give it in the settings; with a configuration file"), "{reason}");
         // One that is not for new keys does not do.
         let others = configured("", &[("key_1", "geheim")]);
         assert_eq!(refused(&others, &postgres()), reason);
         for storage in [postgres(), StorageConfig::Memory] {
             let reason = refused(&configured("key_2", &[("key_1", "geheim")]), &storage);
             assert!(reason.contains("TAGTRUST_SERVER_PASSPHRASE_KEY_2"), "{reason}");
+            assert!(reason.contains("give it in the settings; with a configuration file"), "{reason}");
             assert!(refused(&configured("a", &[("a", "")]), &storage).contains("is empty"));
             assert!(refused(&configured("", &[("generated", "a")]), &storage).contains("made here"));
         }

@@ -21,6 +21,11 @@ const CLOCK_SKEW: Duration = Duration::from_secs(86_400);
 impl Publisher<'_> {
     /// Stages what steps mean now.
     pub(in crate::client) fn stage(&self, steps: &[Step]) -> Result<Publication> {
+        if steps.iter().any(|step| matches!(step, Step::Init(_))) {
+            // Notary's changelist has no place for it.
+            let reason = "it cannot be staged; call init before, published or not, or publish all at once";
+            return Err(invalid(format!("initialisation of {}", self.gun()), reason));
+        }
         let steps = &self.looked_up(steps)?;
         let mut draft = self.base(steps)?.draft;
         // On top of what is staged already. What of that cannot be made now,
@@ -174,5 +179,45 @@ impl Publisher<'_> {
             planned.push(SignedFile::planned(&snapshot, ids.iter().map(ToString::to_string).collect()));
         }
         Ok(planned)
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::client::Client;
+    use crate::client::publishing::{Init, Target};
+    use crate::server::{Server, ServerConfig};
+
+    const GUN: &str = "registry.example/team/app";
+
+    #[test]
+    fn an_initialisation_is_refused_where_it_would_be_dropped() {
+        let server = Server::start(ServerConfig::default()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let client = Client::builder()
+            .server(server.url())
+            .trust_dir(directory.path().join("trust"))
+            .docker_config(directory.path())
+            .passphrase(|_| Some(Zeroizing::new("correct horse".into())))
+            .build()
+            .unwrap();
+        let local = Init { local_snapshot: true, ..Init::default() };
+        let target = || Some(Target::new(format!("sha256:{}", "ab".repeat(32)), 1570));
+        let edit = || client.edit(GUN).unwrap().init(local.clone());
+        for edit in [edit(), edit().sign("1.0", target())] {
+            let refused = edit.stage().unwrap_err();
+            assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
+            assert!(refused.to_string().contains("call init"), "{refused}");
+        }
+        assert!(!directory.path().join("trust/tuf").exists());
+        assert_eq!(client.staged(GUN).unwrap(), []);
+
+        // What it says to do instead.
+        client.init(GUN, &Init { unpublished: true, ..local }).unwrap();
+        client.edit(GUN).unwrap().sign("1.0", target()).stage().unwrap();
+        assert!(client.publish(GUN).unwrap().files.iter().any(|file| file.role == role::SNAPSHOT));
     }
 }

@@ -177,6 +177,23 @@ async fn broken_connections_heal_by_themselves() {
 }
 
 #[tokio::test]
+async fn who_waits_too_long_for_a_lock_gets_an_error_and_stores_nothing() {
+    let Some(url) = new_database() else { return };
+    let waiting = Postgres::open(&url, 1, false).await.unwrap();
+    let timeout: String = sqlx::query_scalar("SHOW lock_timeout").fetch_one(&waiting.pool).await.unwrap();
+    assert_eq!(timeout, "10s");
+    sqlx::query("SET lock_timeout = '200ms'").execute(&waiting.pool).await.unwrap();
+
+    let other = Postgres::open(&url, 1, false).await.unwrap();
+    let tx = other.begin_writing("g").await.unwrap();
+    assert!(matches!(commit(&waiting, "g", 1).await, Err(StorageError::Unavailable(_))));
+    tx.rollback().await.unwrap();
+    assert_eq!(waiting.timestamp("g").await, Ok(None));
+    assert_eq!(waiting.changes(None, Window::Newest, 9).await.unwrap(), []);
+    commit(&waiting, "g", 1).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_in_a_transaction_does_not_stop_the_others() {
     let Some(url) = new_database() else { return };
     let [hanging, other] =

@@ -55,6 +55,19 @@ async fn everything_is_there_after_opening_again() {
 }
 
 #[tokio::test]
+async fn every_commit_waits_for_the_disk() {
+    const FULL: i64 = 2;
+    let (_directory, path) = directory();
+    let storage = Sqlite::open(&path, false).unwrap();
+    let ask = storage.write(|connection| {
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        Ok((mode, pragma("synchronous")?))
+    });
+    assert_eq!(ask.await.unwrap(), ("wal".to_owned(), FULL));
+}
+
+#[tokio::test]
 async fn only_this_user_may_read_the_file() {
     let (directory, path) = directory();
     let storage = Sqlite::open(&path, false).unwrap();
