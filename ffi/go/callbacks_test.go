@@ -73,6 +73,28 @@ func TestAPanicInACallbackIsAnErrorOfTheCallAndTheNextOneWorks(t *testing.T) {
 	}
 }
 
+func TestAPanicWhereARootIsRenewedByTheWayIsAWarning(t *testing.T) {
+	directory := t.TempDir()
+	_, server := publisher(t, tagtrust.Options{
+		TrustDir: directory, Expiry: map[string]time.Duration{"root": 24 * time.Hour},
+	})
+	var asked atomic.Bool
+	client := newClient(t, tagtrust.Options{
+		TrustDir: directory, Server: server.URL(),
+		Passphrase: func(request tagtrust.PassphraseRequest) (string, error) {
+			if request.Role == "root" {
+				asked.Store(true)
+				panic("burst")
+			}
+			return password, nil
+		},
+	})
+	made, err := client.Sign(ctx, repository+":2", target)
+	if err != nil || !made.Published || len(made.Warnings) != 1 || !asked.Load() {
+		t.Errorf("%+v, %v, %v", made, err, asked.Load())
+	}
+}
+
 // nilOr makes a nil pointer a nil.
 func nilOr[T any](pointer *T, err error) (any, error) {
 	if pointer == nil {

@@ -283,6 +283,9 @@ def test_the_trust_directory_is_made_for_this_user_only_and_tried_without_a_trac
 def test_whoever_answers_next_is_never_the_first_again(verifier, tagtrust, tmp_path):
     """Where a root cannot be remembered none is trusted on first use: else it would be that of each server in turn."""
     gun, (digest, size) = repositories.new_gun("first"), repositories.make_image("first")
+    # The verifier can write there, and the library cannot make what it needs.
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/tuf").symlink_to("/sys/none")
     with tagtrust.Server() as one, tagtrust.Server() as other:
         for server in (one, other):
             keys = tmp_path / f"keys of {server is one}"
@@ -295,7 +298,7 @@ def test_whoever_answers_next_is_never_the_first_again(verifier, tagtrust, tmp_p
                 yield verifier.ask(f"{gun}:v1", digest)[0]
 
         assert list(asked(tmp_path / "trust")) == [TRUSTED, REFUSED]
-        for trust_dir in UNWRITABLE:
+        for trust_dir in (*UNWRITABLE, tmp_path / "half"):
             assert list(asked(trust_dir)) == [UNDECIDED, UNDECIDED], trust_dir
 
 
