@@ -148,3 +148,22 @@ def test_a_role_does_not_vanish_from_the_snapshot(place):
         with pytest.raises(tagtrust.RolledBack):
             reader.verify(REFERENCE)
         assert place.stored() == stored
+
+
+def test_of_two_that_see_a_repository_first_the_one_who_stores_its_root_is_right(place, hostile_server):
+    """Trust on first use is trust in one root, also if two processes see two of them at one moment."""
+    place.serve(published().files())
+    other = Place(hostile_server, place.directory)
+    files = published(prefix="other-").files()
+    overtaken = []
+
+    def answer_late(handler):
+        if not overtaken:
+            overtaken.append(place.client().verify(REFERENCE))
+        handler.answer(200, files["snapshot.json"])
+
+    other.serve({name: answer_late if name.startswith("snapshot.") else data for name, data in files.items()})
+    with pytest.raises(tagtrust.RootNotTrusted):
+        other.client().verify(REFERENCE)
+    assert overtaken
+    assert place.stored()["root.json"] == published().files()["root.json"]
