@@ -166,7 +166,8 @@ impl Edit {
     }
 
     /// Stages the changes in Notary's changelist: `Client.publish` or `notary
-    /// publish` publishes them later. Rotations and thresholds cannot be staged.
+    /// publish` publishes them later. `init`, rotations and thresholds cannot be
+    /// staged.
     fn stage(&self, py: Python<'_>) -> PyResult<Publication> {
         self.end(py, |edit| edit.stage()).map(Publication::from)
     }
