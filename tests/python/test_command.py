@@ -11,9 +11,13 @@ import threading
 import pytest
 
 from interop.verifiers import COMMAND, environment
-from lab import DockerTrust, Proxy, run
+from lab import DockerTrust, Notary, Proxy, run
 from lab.need import need
+from lab.repositories import new_gun
+from python.terminal import Terminal
 
+# They clear the screen, erase what stands before them, and turn the text around.
+HOSTILE = ["c\u009b2J", "v1\x7f\x7f", "\u202e1v"]
 PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}\n")
 
 
@@ -29,6 +33,29 @@ def command(tagtrust, server, tmp_path):
         return done
 
     return command
+
+
+@pytest.fixture
+def command_line(tagtrust, server, signed, tmp_path):
+    """`command_line("verify", ..., "v1")`: what runs it on this tag, or with `repository` on all of that."""
+    need(COMMAND.exists(), "the command `tagtrust`")
+
+    def command_line(*words, repository=None):
+        *words, reference = (*words, repository) if repository else (*words[:-1], f"{signed.gun}:{words[-1]}")
+        settings = ["--server", server.url, "--ca-file", server.ca_file, "--trust-dir", tmp_path / "trust"]
+        return [COMMAND, *words, *settings, reference]
+
+    return command_line
+
+
+@pytest.fixture(scope="module")
+def hostile(server, tmp_path_factory):
+    """A repository with names that no image can have."""
+    gun, publisher = new_gun("hostile"), Notary(server, tmp_path_factory.mktemp("hostile"))
+    publisher.init(gun)
+    publisher.stage(gun, dict.fromkeys(HOSTILE, (5, "ab" * 32)))
+    publisher.publish(gun)
+    return gun
 
 
 class TestVerify:
@@ -201,8 +228,10 @@ class TestStatus:
         assert run(COMMAND, "--version", env=environment()).stdout == version
         assert run(sys.executable, "-m", "tagtrust", "--version", env=environment()).stdout == version
 
-    def test_inspecting_has_the_same_statuses(self, command, tagtrust, server, signed):
+    def test_inspecting_has_the_same_statuses_but_an_unsigned_tag_is_an_answer(self, command, server, signed):
         assert command("inspect", signed.gun).returncode == 0
+        for form in ([], ["--pretty"], ["--tree"]):
+            assert command("inspect", *form, f"{signed.gun}:absent").returncode == 0
         assert command("inspect", "registry.example:5000/lab/unknown", signed.gun).returncode == 1
         with Proxy(server) as gone:
             pass
@@ -235,6 +264,27 @@ class TestProcess:
             done = subprocess.run([COMMAND, "verify", *settings, f"{signed.gun}:v1"], stdout=full, stderr=-1, text=True)
         assert (done.returncode, done.stderr) == (3, "tagtrust: [Errno 28] No space left on device\n")
 
+    @pytest.mark.parametrize("tag, status", [("v1", 0), ("absent", 1)])
+    def test_a_stderr_that_cannot_be_written_changes_neither_stdout_nor_status(self, command_line, tag, status):
+        words = command_line("verify", tag)
+        known = subprocess.run(words, capture_output=True)
+        assert known.returncode == status
+        for redirection in ("2>&-", "<&- 2>&-", "2>/dev/full"):
+            done = subprocess.run(["sh", "-c", f'exec "$@" {redirection}', "sh", *words], stdout=-1)
+            assert (done.returncode, done.stdout) == (status, known.stdout)
+
+    @pytest.mark.parametrize("redirection", [">&-", "<&- >&-"])
+    @pytest.mark.parametrize("words", [["verify"], ["verify", "--json"], ["inspect"], ["inspect", "--pretty"]], ids=str)
+    def test_a_closed_stdout_is_said_and_no_success(self, command_line, words, redirection):
+        words = ["sh", "-c", f'exec "$@" {redirection}', "sh", *command_line(*words, "v1")]
+        done = subprocess.run(words, stderr=-1, text=True)
+        assert (done.returncode, done.stderr) == (3, "tagtrust: standard output is closed\n")
+
+    def test_a_closed_stdin_has_nothing_to_read(self, command_line):
+        words = [*command_line("verify", "v1"), "--username", "alice", "--password-stdin"]
+        done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *words], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
     def test_ctrl_c_ends_a_waiting_command_at_once(self, tagtrust, server, signed, tmp_path):
         asked, release = threading.Event(), threading.Event()
 
@@ -261,6 +311,22 @@ class TestProcess:
             done = command("verify", f"{signed.gun}:v1", to=proxy)
         assert done.returncode == 1
         assert "\x1b" not in done.stderr
+
+    @pytest.mark.parametrize("form", ["json", "pretty"])
+    def test_a_signed_name_cannot_steer_the_terminal(self, command_line, hostile, form):
+        words = [*command_line("inspect", repository=hostile), *(["--pretty"] if form == "pretty" else [])]
+        piped = subprocess.run(words, capture_output=True, encoding="utf-8", check=True).stdout
+        with Terminal(*words) as terminal:
+            status, shown = terminal.finish()
+        assert status == 0
+        # Programs read what Docker prints.
+        assert all(name in piped for name in HOSTILE)
+        assert re.sub(r"[\n\t]", "", shown).isprintable()
+        if form == "json":
+            assert json.loads(shown) == json.loads(piped)
+            assert {row["SignedTag"] for row in json.loads(shown)[0]["SignedTags"]} == set(HOSTILE)
+        else:
+            assert all(name.encode("unicode_escape").decode() in shown for name in HOSTILE)
 
     def test_the_library_does_not_load_what_only_the_command_needs(self, tagtrust):
         code = "import sys, tagtrust; sys.exit('argparse' in sys.modules or 'tagtrust._cli' in sys.modules)"

@@ -11,7 +11,7 @@ from typing import Sequence
 
 from .. import TrustError, __version__
 from . import keys, reading, repositories, server, signing
-from .output import BROKEN_PIPE, UNDECIDED, USAGE, LogLines, fail, say
+from .output import BROKEN_PIPE, UNDECIDED, USAGE, LogLines, discard, fail, say
 from .settings import Commands, UsageError
 
 MODULES = (reading, signing, repositories, keys, server)
@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     # A request does not return to Python before it ends. This way Ctrl-C works at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if _is_stdout_closed():
+        say("tagtrust: standard output is closed")
+        return UNDECIDED
     logging.getLogger("tagtrust").addHandler(LogLines(logging.WARNING))
     options = _parser().parse_args(arguments)
     try:
@@ -34,12 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return USAGE
     except OSError as error:
-        # Nothing can be printed any more, and Python would complain when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return BROKEN_PIPE
         say(f"tagtrust: {error}")
         return UNDECIDED
+
+
+def _is_stdout_closed() -> bool:
+    """Streams that were closed lead nowhere from here on: else files that are opened would take their places."""
+    closed = sys.stdout is None
+    sys.stdin = sys.stdin or open(os.devnull)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    return closed
 
 
 def _parser() -> argparse.ArgumentParser:

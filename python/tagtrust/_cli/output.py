@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Sequence, TextIO
 
 from .. import InvalidInput, TrustError
 
@@ -53,22 +54,35 @@ def words_of(error: TrustError) -> str:
 def say(line: str) -> None:
     """One line on stderr. What a server says must not steer the terminal."""
     sys.stdout.flush()
-    print(_printable(line), file=sys.stderr, flush=True)
+    try:
+        print(printable(line), file=sys.stderr, flush=True)
+    except OSError:
+        # The exit status says it still.
+        discard(sys.stderr)
 
 
 def tell(*lines: str) -> None:
     """Lines on stdout, as they happen."""
-    write("".join(f"{_printable(line)}\n" for line in lines))
+    write("".join(f"{printable(line)}\n" for line in lines))
     sys.stdout.flush()
 
 
 def write(text: str) -> None:
-    """Prints the same bytes whatever the locale and the system's line ends."""
+    """Prints the same bytes whatever the locale and the system's line ends; to a terminal nothing that steers it."""
+    if sys.stdout.isatty():
+        text = "".join(c if c in "\n\t" else printable(c) for c in text)
     sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
 
 
 def write_json(value: Any) -> None:
     write(json.dumps(value, indent=4) + "\n")
+
+
+def write_json_text(text: str) -> None:
+    """It is the same JSON for a terminal: the escapes are JSON's own."""
+    if sys.stdout.isatty():
+        text = "".join(c if c in "\n\t" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    write(text + "\n")
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -85,8 +99,14 @@ class LogLines(logging.Handler):
         say(f"warning: {record.getMessage()}")
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """With escapes for what would steer a terminal, or begin another line."""
     # A lone surrogate stands for a byte of a file's name that is no text.
     return "".join(
         c if c.isprintable() or "\udc80" <= c <= "\udcff" else c.encode("unicode_escape").decode() for c in line
     )
+
+
+def discard(stream: TextIO) -> None:
+    """What is in there cannot be printed any more, and Python would complain when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import Client, Image, InvalidReference, NoTrustData, TrustError
 from .._tagtrust import inspections_to_json
-from .output import failure, say, status, tell, write, write_json
+from .output import failure, say, status, tell, write, write_json, write_json_text
 from .settings import Commands, pair, text
 
 IMAGE_FIELDS = ("repository", "tag", "tags", "digest", "size", "role", "signers", "fresh", "pinned_reference")
@@ -87,7 +87,7 @@ def _inspect(client: Client, options: argparse.Namespace) -> int:
         elif options.tree:
             write(inspection.to_tree(_width()) + ("\n" if number < len(options.references) else ""))
     if not options.pretty and not options.tree:
-        write(inspections_to_json(inspections) + "\n")
+        write_json_text(inspections_to_json(inspections))
     return status(errors)
 
 

@@ -9,7 +9,7 @@ import sys
 import termios
 import threading
 
-from .output import tell
+from .output import printable, tell
 
 ROOT_WARNING = """\
 You are about to create a new root signing key passphrase. This passphrase
@@ -67,9 +67,9 @@ def confirm(question: str, quiet_stdout: bool = False) -> bool:
     """Only y and Y are yes. Whoever does not answer says no."""
     stream = sys.stderr if quiet_stdout else sys.stdout
     stream.flush()
-    stream.buffer.write(f"{question} [y/N] ".encode(errors="surrogateescape"))
+    stream.buffer.write(f"{printable(question)} [y/N] ".encode(errors="surrogateescape"))
     stream.flush()
-    return sys.stdin is not None and sys.stdin.buffer.readline().strip() in (b"y", b"Y")
+    return sys.stdin.buffer.readline().strip() in (b"y", b"Y")
 
 
 def _ask(key_id: str, role: str, attempt: int) -> str | None:
@@ -121,7 +121,7 @@ def _read_secret(prompt: str) -> str | None:
     if terminal is None:
         return None
     try:
-        line, interrupt = _read_unseen(terminal, prompt.encode())
+        line, interrupt = _read_unseen(terminal, printable(prompt).encode())
     finally:
         os.close(terminal)
     if line.endswith(interrupt):
