@@ -143,7 +143,7 @@ impl Update<'_> {
         if !files.is_empty() {
             let stored = self.commit(&files, cache, set.root(), &|stored| stored.has_newer_timestamp(&set));
             if cache.file(role::ROOT).is_none() {
-                self.check_first(stored?, &set, cache)?;
+                self.check_first(stored, &set, cache)?;
             } else {
                 not_cached(stored);
             }
@@ -151,18 +151,26 @@ impl Update<'_> {
         Ok(Updated { set: Arc::new(set), fresh })
     }
 
-    /// Of two that see a repository first at one moment, who stores its root first is right.
-    fn check_first(&self, committed: Committed, set: &TrustedSet, cache: &Cache<'_>) -> Result<()> {
-        if committed == Committed::Stored || self.expiry == Expiry::Ignored {
-            return Ok(());
+    /// What is seen first must be remembered. Of two that see a repository first at
+    /// one moment, who stores its root first is right.
+    fn check_first(&self, committed: Result<Committed>, set: &TrustedSet, cache: &Cache<'_>) -> Result<()> {
+        match committed {
+            Ok(Committed::Stored) => Ok(()),
+            Ok(Committed::Kept) if self.expiry == Expiry::Ignored => Ok(()),
+            Ok(Committed::Kept) if Stored::read(&self.store.view(self.gun)?)?.leads_to(set.root()) => Ok(()),
+            Ok(Committed::Kept) => Err(Error::StoreError {
+                path: cache.root_path.display().to_string(),
+                reason: "somebody else has stored another root meanwhile; try again".into(),
+            }),
+            Err(Error::StoreError { path, reason }) => Err(Error::StoreError {
+                path,
+                reason: format!(
+                    "{reason}; the root that is trusted first must be remembered: \
+                     name a trust directory that can be written"
+                ),
+            }),
+            Err(error) => Err(error),
         }
-        if Stored::read(&self.store.view(self.gun)?)?.leads_to(set.root()) {
-            return Ok(());
-        }
-        Err(Error::StoreError {
-            path: cache.root_path.display().to_string(),
-            reason: "somebody else has stored another root meanwhile; try again".into(),
-        })
     }
 
     fn store_root(&self, root: &TrustedRoot, cache: &Cache<'_>) {
