@@ -1,12 +1,20 @@
 //! Locks between all threads and processes that use this library.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::disk::{self, failed};
-use crate::Result;
+use crate::{Error, Result};
+
+/// How long a lock is waited for. Whoever has it changes files and waits for
+/// nothing, so it takes longer only if that process was stopped.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is tried.
+const PAUSE: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -28,8 +36,8 @@ impl Lock {
             disk::create_dir(directory)?;
             // Everybody queues for `turn`, and a writer keeps it while it waits:
             // otherwise readers that overlap could keep writers out forever.
-            let turn = Self::on(&directory.join("turn"), Kind::Exclusive)?;
-            let lock = Self::on(&path, kind)?;
+            let turn = Self::on(&directory.join("turn"), Kind::Exclusive, PATIENCE)?;
+            let lock = Self::on(&path, kind, PATIENCE)?;
             drop(turn);
             // The repository may have been removed meanwhile (`notary delete`).
             if lock.exists() {
@@ -38,14 +46,26 @@ impl Lock {
         }
     }
 
-    fn on(path: &Path, kind: Kind) -> Result<Self> {
+    fn on(path: &Path, kind: Kind, patience: Duration) -> Result<Self> {
         let file = disk::open_lock(path)?;
-        let wait = || match kind {
-            Kind::Shared => file.lock_shared(),
-            Kind::Exclusive => file.lock(),
-        };
-        uninterrupted(wait).map_err(|error| failed(path, "cannot be locked", &error))?;
-        Ok(Self(file))
+        let begun = Instant::now();
+        loop {
+            let tried = match kind {
+                Kind::Shared => file.try_lock_shared(),
+                Kind::Exclusive => file.try_lock(),
+            };
+            match tried {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    let reason =
+                        format!("another process has held this lock for {patience:?}; is it stopped?");
+                    return Err(Error::StoreError { path: path.display().to_string(), reason });
+                }
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(failed(path, "cannot be locked", &error)),
+            }
+        }
     }
 
     fn exists(&self) -> bool {
@@ -60,19 +80,23 @@ impl Drop for Lock {
     }
 }
 
-/// Repeats what a signal interrupted.
-fn uninterrupted(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
-    loop {
-        match work() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Lock::acquire(dir.path(), Kind::Shared).unwrap();
+        let lock = |kind, patience| Lock::on(&dir.path().join("lock"), kind, patience);
+        assert!(lock(Kind::Shared, Duration::ZERO).is_ok());
+        let Err(Error::StoreError { path, reason }) = lock(Kind::Exclusive, Duration::from_millis(20)) else {
+            panic!("another outcome");
+        };
+        assert!(path.ends_with("/lock") && reason.contains("another process"), "{path}: {reason}");
+        drop(held);
+        assert!(lock(Kind::Exclusive, Duration::ZERO).is_ok());
+    }
 
     #[test]
     fn a_lock_ends_although_another_process_inherited_its_file() {
