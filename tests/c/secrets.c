@@ -16,15 +16,16 @@ enum { LENGTH = sizeof masked - 1, MASK = 0x6b, PAGE = 4096 };
 static char asked_for[65];
 static int asked;
 
+/* Writes it to the buffer, and if `data` is not NULL answers that there is none. */
 static ptrdiff_t passphrase(void *data, const char *key_id, const char *role, bool create, uint32_t attempt,
                             char *buffer, size_t capacity) {
-    (void)data, (void)role, (void)create, (void)attempt;
+    (void)role, (void)create, (void)attempt;
     CHECK(capacity >= LENGTH && strlen(key_id) < sizeof asked_for);
     strcpy(asked_for, key_id);
     asked++;
     for (int i = 0; i < LENGTH; i++)
         buffer[i] = (char)(masked[i] ^ MASK);
-    return LENGTH;
+    return data ? -1 : LENGTH;
 }
 
 /* How often it stands in what can be written: heaps, stacks, variables. */
@@ -67,13 +68,19 @@ int main(int argc, char **argv) {
     CHECK(found() == 0);
 
     CHECK(tagtrust_config_set_trust_dir(config, argv[1]) == TAGTRUST_OK);
+    CHECK(tagtrust_config_set_passphrase(config, passphrase, config) == TAGTRUST_OK);
+    client = make_client(config);
+    CHECK(tagtrust_client_generate_key(client, "alice", argv[1], &key, NULL) == TAGTRUST_WRONG_PASSPHRASE);
+    CHECK(asked == 2 && found() == 0);
+    tagtrust_client_free(client);
+
     CHECK(tagtrust_config_set_passphrase(config, passphrase, NULL) == TAGTRUST_OK);
     client = make_client(config);
     CHECK(tagtrust_client_generate_key(client, "alice", argv[1], &key, NULL) == TAGTRUST_OK);
-    CHECK(asked == 2 && found() == 0);
+    CHECK(asked == 3 && found() == 0);
     /* The old one and the new one. */
     CHECK(tagtrust_client_change_passphrase(client, asked_for, NULL, NULL) == TAGTRUST_OK);
-    CHECK(asked == 4 && found() == 0);
+    CHECK(asked == 5 && found() == 0);
     tagtrust_text_free(key);
     tagtrust_client_free(client);
     tagtrust_config_free(config);
