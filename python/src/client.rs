@@ -48,9 +48,12 @@ use crate::values::all;
 /// username, password: default those in Docker's `config.json` and its helpers.
 /// pinning: which roots may be trusted; default trust on first use, as Docker.
 /// policy: which signatures count; default Docker's rule.
-/// timeout: seconds that the answer about one repository may take in all.
+/// timeout: seconds for the requests of one verification or inspection of one repository;
+///     when publishing, each exchange with the server has it anew (several tries, at most
+///     64, if others publish). Waiting for another process's lock on the trust directory,
+///     and for callbacks, is not counted.
 /// offline_max_age: seconds during which an answer of the server is taken for the
-///     current one without asking again.
+///     current one without asking again. Comes before `require_fresh`; its answers count as fresh.
 /// require_fresh: refuse to answer from the cache if the server cannot be asked.
 /// parallelism: how many repositories `verify_many` asks for at a time, at least one.
 /// docker_config: Docker's directory; default `$DOCKER_CONFIG`, else `~/.docker`.
@@ -242,14 +245,18 @@ impl Client {
     ///     Without them the registry is asked. With a digest in the reference it must be that.
     /// custom: more to sign with it, a value for JSON or, as a `str`, JSON itself.
     /// roles: sign in these roles and no others.
-    /// dry_run: return what would change; needs no key, and changes nothing.
+    /// dry_run: return what would change; needs no key, and changes nothing but the cache:
+    ///     what the server shows is remembered, as by `verify`.
     /// stage: write the change to Notary's changelist, for `publish` or `notary publish`.
     ///
     /// >>> client.sign("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570).published
     /// True
     ///
-    /// Raises a `TrustError` if it was not signed, such as `KeyNotFound`. Whatever others
-    /// publish at the same time is kept; `Conflict` means that it was the same tag.
+    /// Raises a `TrustError` if it was not signed, such as `KeyNotFound`. After an error
+    /// nothing is published, except perhaps after `Unreachable`: its message says if the
+    /// upload may have been stored. Whatever others publish at the same time is kept;
+    /// `Conflict` means that it was the same tag, that others came first 64 times, or that
+    /// the registry has another digest than the reference.
     #[pyo3(signature = (
         reference, digest=None, size=None, *, custom=None, roles=None, dry_run=false, stage=false
     ))]
@@ -306,7 +313,8 @@ impl Client {
     ///
     /// roles: remove them from these roles and no others.
     ///
-    /// Raises `TagNotSigned` if there is none; otherwise as `sign`.
+    /// Raises `TagNotSigned` if there is none (any more, after an `Unreachable`); otherwise
+    /// as `sign`.
     #[pyo3(signature = (reference, *, roles=None, dry_run=false, stage=false))]
     fn revoke(
         &self,
@@ -337,7 +345,7 @@ impl Client {
     /// publish: if false, only write the files to the trust directory, as `notary init`
     ///     does. Publishing the first change uploads them.
     ///
-    /// Raises `InvalidInput` if it exists already. After any other error it can be called again.
+    /// Raises `InvalidInput` if it exists already, as it may after an `Unreachable`.
     #[pyo3(signature = (
         repository, *, root_key=None, targets_key=None, local_snapshot=false, publish=true, dry_run=false
     ))]
@@ -471,7 +479,7 @@ impl Client {
     /// Gives `root`, `targets`, `snapshot` or `timestamp` another key: a new one on this
     /// machine, unless one of the options says otherwise.
     ///
-    /// server_managed: a new one on the server, for `snapshot` and `timestamp`.
+    /// server_managed: a new one on the server, for `snapshot`; the only way for `timestamp`.
     /// keys: canonical IDs of keys that are at hand.
     #[pyo3(signature = (repository, role, *, server_managed=false, keys=None, dry_run=false))]
     fn rotate_key(

@@ -153,14 +153,17 @@ impl Edit {
     /// Signs what changes and uploads it. If others publish at the same time, the
     /// changes are made anew on top of theirs.
     ///
-    /// Raises a `TrustError` if nothing was published. Staged changes then stay, and
-    /// it can be called again; `Conflict` means that somebody else changed the very
-    /// same thing.
+    /// Raises a `TrustError`, after which staged changes stay. Nothing is published then,
+    /// except perhaps after `Unreachable`: its message says if the upload may have been
+    /// stored. `Conflict` means that somebody else changed the very same thing (a tag, or
+    /// the keys of a role), that others came first 64 times, or that the registry has
+    /// another digest than the reference.
     fn publish(&self, py: Python<'_>) -> PyResult<Publication> {
         self.end(py, |edit| edit.publish()).map(Publication::from)
     }
 
-    /// What would change. Needs no private key, makes none and writes nothing.
+    /// What would change. Needs no private key, makes none, and writes nothing but the
+    /// cache: what the server shows is remembered, as by `Client.verify`.
     fn dry_run(&self, py: Python<'_>) -> PyResult<Publication> {
         self.end(py, |edit| edit.dry_run()).map(Publication::from)
     }

@@ -224,7 +224,9 @@ impl Server {
                     "its clients need its certificate: say where to, client_options(ca_file)",
                 )
             })?;
-            std::fs::write(&path, certificate)?;
+            // Python's own way, so that the error says which file it is.
+            let path = path.into_pyobject(py)?;
+            path.call_method1("write_text", (certificate,))?;
             options.set_item("ca_file", path)?;
         }
         Ok(options)

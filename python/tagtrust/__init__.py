@@ -14,8 +14,10 @@ settings the client does what Docker does: it asks Docker's trust server for the
 registry, with Docker's credentials, and shares Docker's trust directory.
 
 `sign`, `revoke`, `add_signer` and the other methods that change something return a
-`Publication`, or raise a `TrustError` if it was not published. Private keys are those
-in Docker's trust directory, and a `CallbackSigner` for each that signs elsewhere.
+`Publication`, or raise a `TrustError`. After an error nothing is published, except
+perhaps after `Unreachable`: its message says if the upload may have been stored.
+Private keys are those in Docker's trust directory, and a `CallbackSigner` for each
+that signs elsewhere.
 
 A `TrustedSet` verifies files that somebody else has fetched, without a request.
 

@@ -1,4 +1,4 @@
-"""Why an image is not trusted, why that could not be decided, or why something was not published.
+"""Why an image is not trusted, why that could not be decided, or why publishing failed.
 
 One class for each thing that a caller would do differently. Names and numbers
 are the core's, and a test holds them together.
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class TrustError(Exception):
-    """Do not use the image, and take nothing for published. Every error of this package derives from this class.
+    """Do not use the image. Nothing is published, except perhaps after `Unreachable`.
+
+    Every error of this package derives from this class. Python's own are raised for arguments
+    of a wrong type or range, by a `Server` that is not running or cannot write a file, and for
+    a callback that uses what calls it; what a callback raises is raised as it is.
 
     The names in `evidence` are attributes too: `error.gun`, `error.role`.
 
@@ -207,6 +211,8 @@ class PolicyViolation(TrustError):
 class Unreachable(TrustError):
     """The trust server, or its token server, gave no usable answer.
 
+    If the answer to an upload was lost, the message says that it may have been stored.
+
     >>> tagtrust.Client(server="https://127.0.0.1:1", trust_dir=directory).verify("registry.example/team/app:1.2")
     Traceback (most recent call last):
     tagtrust.Unreachable: ...
@@ -281,6 +287,9 @@ class WrongPassphrase(TrustError):
 
 class Conflict(TrustError):
     """What was to be published contradicts what others have published meanwhile.
+
+    So it does if the registry has another digest than the reference, and if others have come
+    first 64 times.
 
     >>> part = client.sign_partial("registry.example/team/app:1.3", "sha256:" + "3" * 64, 1570)
     >>> publication = client.revoke("registry.example/team/app:1.1")

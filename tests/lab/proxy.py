@@ -14,13 +14,15 @@ class Proxy:
     `change(path, body)` gives the body to send, or None for a 404. It is asked
     for each GET. `requests` records the paths. The certificate is the server's own.
     `refuse(method, path)` gives the status with which a POST or DELETE ends before
-    the server sees it, or None; `sent` records what went to the server.
+    the server sees it, or None; `sent` records what went to the server. `lose(method,
+    path)` tells whether the answer to one gets lost.
     """
 
     def __init__(self, server: NotaryServer, change=lambda path, body: body, refuse=lambda method, path: None):
         self.server = server
         self.change = change
         self.refuse = refuse
+        self.lose = lambda method, path: False
         self.sent: list[tuple[str, str, bytes]] = []
         self.ca_file = server.ca_file
         self.requests: list[str] = []
@@ -71,9 +73,13 @@ def _handler_for(proxy: Proxy):
             proxy.sent.append((self.command, self.path, data))
             headers = {"Content-Type": self.headers.get("Content-Type", "")}
             try:
-                self._answer(200, proxy.server.send(self.command, self.path, data, headers))
+                status, body = 200, proxy.server.send(self.command, self.path, data, headers)
             except urllib.error.HTTPError as error:
-                self._answer(error.code, error.read())
+                status, body = error.code, error.read()
+            if proxy.lose(self.command, self.path):
+                self.close_connection = True
+            else:
+                self._answer(status, body)
 
         do_DELETE = do_POST
 

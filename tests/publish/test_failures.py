@@ -1,5 +1,6 @@
 """Servers that refuse and disks that are full: nothing is lost, and it can simply be run again."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -62,6 +63,73 @@ def test_a_refused_upload_leaves_what_was_staged(status, repository, publisher, 
     client.publish(one.gun)
     assert one.notary.status(one.gun) == []
     assert stranger().lookup(one.gun, "v1") == make_image("v1")
+
+
+MAYBE_STORED = "the upload may have been stored all the same"
+
+
+def test_an_upload_whose_answer_is_lost_says_that_it_may_be_stored(publisher, through, proxy, tagtrust, connect):
+    one = publisher()
+    one.client.init(one.gun)
+    client, other = through(one), connect()
+    proxy.lose = is_upload
+    with pytest.raises(tagtrust.Unreachable, match=MAYBE_STORED):
+        client.sign(one.reference("v1"), *make_image("v1"))
+    assert other.verify(one.reference("v1")).digest == make_image("v1")[0]
+    proxy.lose = lambda method, path: False
+    assert client.sign(one.reference("v1"), *make_image("v1")).changes == ()
+    assert client.sign(one.reference("v2"), *make_image("v2")).published
+    assert {tag: other.verify(one.reference(tag)).digest for tag in ("v1", "v2")} == {
+        tag: make_image(tag)[0] for tag in ("v1", "v2")
+    }
+    # What is there or gone already is an error, as it is for whoever asks for it first.
+    proxy.lose = is_upload
+    with pytest.raises(tagtrust.Unreachable, match=MAYBE_STORED):
+        client.revoke(one.reference("v1"))
+    proxy.lose = lambda method, path: False
+    with pytest.raises(tagtrust.TagNotSigned):
+        client.revoke(one.reference("v1"))
+
+
+def test_a_repository_whose_making_got_no_answer_exists(publisher, through, proxy, tagtrust, stranger):
+    one = publisher()
+    client = through(one)
+    proxy.lose = is_upload
+    with pytest.raises(tagtrust.Unreachable, match=MAYBE_STORED):
+        client.init(one.gun)
+    proxy.lose = lambda method, path: False
+    with pytest.raises(tagtrust.InvalidInput, match="initialised already"):
+        client.init(one.gun)
+    client.sign(one.reference("v1"), *make_image("v1"))
+    assert stranger().lookup(one.gun, "v1") == make_image("v1")
+
+
+def test_a_replaced_key_stays_until_the_server_has_confirmed_the_new_one(publisher, through, proxy, tagtrust):
+    one = publisher()
+    one.client.init(one.gun)
+    client, private = through(one), one.trust_dir / "private"
+    (first,) = (key.id for key in client.keys() if key.role == "targets")
+    proxy.lose = is_upload
+    with pytest.raises(tagtrust.Unreachable, match=MAYBE_STORED):
+        client.rotate_key(one.gun, "targets")
+    (second,) = key_ids(one.notary.server, one.gun, "targets")
+    proxy.lose = lambda method, path: False
+    client.rotate_key(one.gun, "targets")
+    (third,) = key_ids(one.notary.server, one.gun, "targets")
+    here = {key.id for key in client.keys() if key.role == "targets"}
+    assert here == {first, third} and len({first, second, third}) == 3
+    assert len(list(private.glob("*.key"))) == 3
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_the_server_shows_is_remembered_though_nothing_is_published(dry_run, publisher, tagtrust):
+    one, other = publisher(), publisher()
+    one.client.init(one.gun)
+    metadata = other.trust_dir / "tuf" / one.gun / "metadata"
+    assert not metadata.exists()
+    with contextlib.nullcontext() if dry_run else pytest.raises(tagtrust.KeyNotFound):
+        other.client.sign(one.reference("v1"), *make_image("v1"), dry_run=dry_run)
+    assert (metadata / "root.json").read_bytes() == one.notary.server.metadata(one.gun, "root")
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "snapshot", "snapshot-to-server", "timestamp"])

@@ -223,6 +223,10 @@ class TestStatus:
         if command:
             assert all(f"\n  {status}  " in done.stdout for status in range(4))
 
+    def test_inspect_has_words_of_its_own_for_its_statuses(self, tagtrust):
+        assert "every image is trusted" in run(COMMAND, "verify", "--help", env=environment()).stdout
+        assert "every image is trusted" not in run(COMMAND, "inspect", "--help", env=environment()).stdout
+
     def test_version(self, tagtrust):
         version = f"tagtrust {tagtrust.__version__}\n"
         assert run(COMMAND, "--version", env=environment()).stdout == version

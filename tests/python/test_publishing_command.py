@@ -527,6 +527,18 @@ class TestKeys:
         assert key not in us.json("key", "list")
         us.run("key", "remove", key["id"], "--yes", status=3)
 
+    def test_what_a_key_file_says_cannot_steer_the_terminal(self, us):
+        us.run("key", "generate", "alice", "--dir", us.directory)
+        (key,) = us.json("key", "list")
+        file = Path(key["location"])
+        file.write_text(file.read_text().replace("role: alice", "role: \u202ealice"))
+        for words in (["list"], ["remove", key["id"]]):
+            shown = us.run("key", *words).stdout
+            assert "\\u202ealice" in shown and "\u202e" not in shown
+        with us.terminal("key", "export") as terminal:
+            assert "role: \\u202ealice\n" in terminal.finish()[1]
+        assert us.run("key", "export").stdout == us.notary.run("key", "export").stdout
+
     def test_a_new_passphrase_does_not_come_from_the_variable_of_the_old(self, us):
         us.add_signer()
         (key,) = (key for key in us.json("key", "list") if key["role"] == "alice")

@@ -531,6 +531,14 @@ class TestCommand:
         assert done.returncode == status and "Traceback" not in done.stderr
         assert done.stderr.startswith("usage:") or done.stderr.count("\n") == 1
 
+    def test_a_certificate_that_cannot_be_written_is_named_with_the_reason(self, tagtrust):
+        need(COMMAND.exists(), "the command `tagtrust`")
+        words = ["--listen", "127.0.0.1:0", "--tls-self-signed", "/nonexistent/own.pem"]
+        done = run(COMMAND, "server", *words, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (2, "/nonexistent/own.pem: No such file or directory\n")
+        with tagtrust.Server(tls="self-signed") as server, pytest.raises(FileNotFoundError, match="/nonexistent/own"):
+            server.client_options("/nonexistent/own.pem")
+
     def test_help_says_how(self, tagtrust):
         need(COMMAND.exists(), "the command `tagtrust`")
         shown = run(COMMAND, "server", "--help").stdout

@@ -57,12 +57,15 @@ POD_SPECS = {
     ("batch", "Job"): ("spec", "template", "spec"),
 }
 
-#: A reference with its registry: only such a one can be exempt. Docker's grammar.
-FULL_REFERENCE = re.compile(
-    r"(?P<repository>(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?|[A-Za-z0-9-]+:[0-9]+|localhost)"
-    r"(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)+)"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+#: A repository with its registry, and a reference to an image in one: only such a one can be exempt. Docker's grammar.
+FULL_NAME = re.compile(
+    r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?|[A-Za-z0-9-]+:[0-9]+|localhost)"
+    r"(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)+"
 )
+FULL_REFERENCE = re.compile(
+    rf"(?P<repository>{FULL_NAME.pattern})(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Malformed(Exception):
@@ -120,13 +123,15 @@ class Exempt:
     images: Sequence[str] = ()
 
     def __post_init__(self):
-        if not all(isinstance(name, str) and name for name in (*self.namespaces, *self.images)):
-            raise ValueError("exempt: names are texts that are not empty")
+        # What can never match would look as if it did.
+        for name in self.namespaces:
+            if not (isinstance(name, str) and NAMESPACE.fullmatch(name)):
+                raise ValueError(f"exempt: {name!r} is no namespace's name")
         for pattern in self.images:
-            name = pattern.removesuffix("/*")
-            if "*" in name or not name or (name == pattern and "/" not in name):
+            if not (isinstance(pattern, str) and FULL_NAME.fullmatch(re.sub(r"/\*$", "/any", pattern))):
                 raise ValueError(
-                    f"exempt: {pattern!r} is no repository's full name, nor the start of one with a final /*"
+                    f"exempt: {pattern!r} is no repository's full name, with its registry and without a tag, "
+                    "nor the start of one with a final /*"
                 )
 
     def covers(self, reference: str) -> bool:
@@ -399,11 +404,15 @@ def read_config(path: str) -> Reviewer:
     with open(path, encoding="utf-8") as file:
         config = parse_json(file.read())
 
+    def is_a(value: Any, kind) -> bool:
+        # For Python, true is a number, too.
+        return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
     def take(source: Any, what: str, **kinds) -> dict:
         if not isinstance(source, dict):
             raise ValueError(f"{what} is no object")
         unknown = set(source) - set(kinds)
-        wrong = {name for name, value in source.items() if name in kinds and not isinstance(value, kinds[name])}
+        wrong = {name for name, value in source.items() if name in kinds and not is_a(value, kinds[name])}
         if unknown or wrong:
             raise ValueError(f"{what}: {', '.join(sorted(unknown | wrong))} cannot be used")
         return source
@@ -437,6 +446,8 @@ def read_config(path: str) -> Reviewer:
         "docker_config": "/etc/tagtrust/docker",
         "timeout": 8,
     } | settings
+    if settings["timeout"] == 0:
+        raise ValueError("timeout: there is no answer in no time")
     for variable in ("DOCKER_CONFIG", "DOCKER_CONTENT_TRUST_SERVER"):
         os.environ.pop(variable, None)
     client = tagtrust.Client(

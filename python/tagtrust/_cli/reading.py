@@ -22,6 +22,8 @@ def add_commands(commands: Commands) -> None:
         "print the digest that was signed for each tag",
         "Prints repository@digest for each image that is trusted, in order, one on a line.\n"
         "Says on stderr why the others are not.",
+        trusted="every image is trusted",
+        refused="at least one is refused",
     )
     verify.add_argument("--json", action="store_true", help="print an array with one object for each image instead")
     verify.add_argument(
@@ -45,6 +47,8 @@ def add_commands(commands: Commands) -> None:
         _inspect,
         "show signed tags, signers and keys",
         "Prints what `docker trust inspect` prints, or draws the chain of trust.",
+        trusted="the trust data of every repository is trusted; the tag may be unsigned all the same",
+        refused="the trust data of at least one is refused, or there is none",
     )
     forms = inspect.add_mutually_exclusive_group()
     forms.add_argument("--pretty", action="store_true", help="print tables instead of JSON")

@@ -12,8 +12,8 @@ from .terminal import Passphrases
 
 READING_STATUS = """\
 exit status:
-  0  every image is trusted
-  1  at least one is refused
+  0  {trusted}
+  1  {refused}
   2  the command line, a setting or a reference is not valid
   3  could not be decided: server unreachable, not authorized, trust directory unusable
 
@@ -30,8 +30,9 @@ exit status:
   3  could not be done: server unreachable, not authorized, rejected by it,
      no key or passphrase, changed by somebody else, trust directory unusable
 
-Of several repositories the first of 1, 2 and 3 that occurs counts. After 3 it
-can be run again: nothing is half published, and what was staged still is.
+Of several repositories the first of 1, 2 and 3 that occurs counts. After an error
+nothing is published, except perhaps if the server is unreachable: the message says
+if the upload may have been stored. What was staged still is.
 
 Passphrases come from $DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE (root keys) and
 $DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE (all others), else from the terminal.
@@ -83,9 +84,12 @@ class Commands:
         """Commands of two words."""
         return Commands(self._commands.add_parser(name, help=summary, description=summary, allow_abbrev=False))
 
-    def reading(self, name: str, run: Run, summary: str, description: str) -> argparse.ArgumentParser:
-        """A command that asks the server, and whose answer is a trusted one."""
-        command = self._add(name, _with_client(run), summary, description, READING_STATUS)
+    def reading(
+        self, name: str, run: Run, summary: str, description: str, trusted: str, refused: str
+    ) -> argparse.ArgumentParser:
+        """A command that asks the server, and whose answer is a trusted one. The last two say what 0 and 1 mean."""
+        epilog = READING_STATUS.format(trusted=trusted, refused=refused)
+        command = self._add(name, _with_client(run), summary, description, epilog)
         _add_server(command)
         reading = command.add_argument_group("answers")
         reading.add_argument(
@@ -214,7 +218,11 @@ def _add_server(command: argparse.ArgumentParser) -> None:
     server.add_argument("--username", metavar="NAME", type=text, help="user to log in as")
     server.add_argument("--password-stdin", action="store_true", help="read the user's password from stdin")
     server.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=60.0, help="for each repository (default: %(default)s)"
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=60.0,
+        help="for the requests of each repository; when publishing, for each exchange (default: %(default)s)",
     )
     server.add_argument(
         "--danger-plain-http", action="store_true", help="allow http:// to other machines, which anybody can read"
