@@ -601,7 +601,7 @@ tagtrust_status tagtrust_edit_dry_run(const tagtrust_edit *edit,
 
 /// Stages the changes in Notary's changelist instead of publishing them:
 /// `tagtrust_client_publish` or `notary publish` does that later. Rotations and
-/// thresholds cannot be staged.
+/// thresholds cannot be staged, nor can what makes a repository.
 tagtrust_status tagtrust_edit_stage(const tagtrust_edit *edit,
                                     tagtrust_publication **publication,
                                     tagtrust_error **error);

@@ -207,7 +207,7 @@ func (e *Edit) DryRun(ctx context.Context) (*Publication, error) {
 
 // Stage stages the changes in Notary's changelist instead of publishing them:
 // [Client.Publish] or notary publish does that later. Rotations and thresholds
-// cannot be staged.
+// cannot be staged, nor can what makes a repository.
 func (e *Edit) Stage(ctx context.Context) (*Publication, error) {
 	return e.publish(ctx, func(edit cEdit, made *cPublication, failure *cError) cStatus {
 		return C.tagtrust_edit_stage(edit, made, failure)

@@ -358,7 +358,7 @@ pub extern "C" fn tagtrust_edit_dry_run(
 
 /// Stages the changes in Notary's changelist instead of publishing them:
 /// `tagtrust_client_publish` or `notary publish` does that later. Rotations and
-/// thresholds cannot be staged.
+/// thresholds cannot be staged, nor can what makes a repository.
 #[unsafe(no_mangle)]
 pub extern "C" fn tagtrust_edit_stage(
     edit: *const Edit,

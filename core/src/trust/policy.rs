@@ -164,6 +164,7 @@ mod tests {
             let policy =
                 Policy::docker().rule(Rule { repository: repository.into(), all_of, ..Rule::default() });
             assert!(policy.violation("r.EXAMPLE/team/app", &[]).is_some(), "{repository}");
+            assert_eq!(policy.violation("r.example:443/team/app", &[]), None, "another name");
         }
     }
 
