@@ -78,7 +78,12 @@ def add_commands(commands: Commands) -> None:
     rotate = commands.publishing(
         "rotate", _rotate, "replace the key of a role", "Gives root, targets, snapshot or timestamp a new key."
     )
-    rotate.add_argument("-r", "--server-managed", action="store_true", help="the server makes and keeps the new key; timestamp needs it")
+    rotate.add_argument(
+        "-r",
+        "--server-managed",
+        action="store_true",
+        help="the server makes and keeps the new key; timestamp needs it",
+    )
     rotate.add_argument(
         "--key", metavar="ID", dest="keys", type=text, action="append", help="use this key (repeat for more)"
     )
