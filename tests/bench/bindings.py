@@ -53,8 +53,8 @@ def calls(built, directory, server):
     for what, words, count in (("client", client, CLIENT_CALLS), ("memory", metadata, MEMORY_CALLS)):
         say(f"{what}: {ROUNDS} rounds of {count:,} calls each from {', '.join(commands)}")
         rounds = [
-            {name: float(run(*argv, what, *words, count, env=environment).stdout) for name, argv in commands.items()}
-            for _ in range(ROUNDS)
+            {name: float(run(*commands[name], what, *words, count, env=environment).stdout) for name in order}
+            for order in orders(commands)
         ]
         answers[what] = {name: statistics.median(figures[name] for figures in rounds) for name in commands}
         for name, figure in answers[what].items():
@@ -87,6 +87,12 @@ def calls(built, directory, server):
         Row("tagtrust.Server() is ready, ms", server_start(python, environment), "", 0, "in memory, on plain HTTP"),
         Row("import tagtrust, ms", statistics.median(imports), "<", 15, "without the interpreter's own start"),
     ]  # fmt: skip
+
+
+def orders(commands):
+    """The order of each round: who comes first is at an advantage on machines that slow down under load."""
+    names = list(commands)
+    return [names[turn % len(names) :] + names[: turn % len(names)] for turn in range(ROUNDS)]
 
 
 def rust_program() -> str:
