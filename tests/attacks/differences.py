@@ -35,9 +35,9 @@ OTHERS = """
 ## Stricter, whatever the server sends
 
 - If the trust directory cannot be written and has nothing of the repository yet, the answer is `StoreError`: what is
-  seen first could not be remembered. Notary goes on if the directories are there and only the files cannot be written.
-- Pins and policies compare the registry's host without regard to case. In Notary no pin fits a repository whose host
-  is written in upper case, and so it is trusted on first use.
+  seen first could not be remembered.
+- Pins and policies compare the registry's host without regard to case. Notary's pins do not fit a repository whose
+  host is written in upper case, and so it is trusted on first use.
 """
 
 

@@ -52,6 +52,7 @@ impl Memory {
     /// Keeps a set that the server has just confirmed.
     pub(super) fn remember(&self, slot: &Slot, set: &Arc<TrustedSet>, asked: Instant) {
         let known = Known { set: Arc::clone(set), asked, valid_until: set.valid_until() };
+        *slot.unconfirmed() = None;
         let previous = slot.known().replace(known);
         if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.set, set)) {
             self.make_room();

@@ -160,11 +160,10 @@ impl Client {
         if let Some(trusted) = recent(started) {
             return Ok(trusted);
         }
-        let is_over = |trusted: &Trusted| (self.clock)() > trusted.expires;
-        match slot.left_since(started) {
-            Some(Ok(trusted)) if is_over(&trusted) => {}
-            Some(outcome) => return outcome,
-            None => {}
+        let holds =
+            |left: &Result<Trusted>| left.as_ref().map_or(true, |trusted| (self.clock)() <= trusted.expires);
+        if let Some(outcome) = slot.left_since(started).filter(holds) {
+            return outcome;
         }
         let asked = Instant::now();
         // Not before the wait: what expired meanwhile is expired.

@@ -32,12 +32,13 @@ impl Lock {
     /// Waits for the lock of a directory, which is created if it is missing.
     pub(super) fn acquire(directory: &Path, kind: Kind) -> Result<Self> {
         let path = directory.join("lock");
+        let until = Instant::now() + PATIENCE;
         loop {
             disk::create_dir(directory)?;
             // Everybody queues for `turn`, and a writer keeps it while it waits:
             // otherwise readers that overlap could keep writers out forever.
-            let turn = Self::on(&directory.join("turn"), Kind::Exclusive, PATIENCE)?;
-            let lock = Self::on(&path, kind, PATIENCE)?;
+            let turn = Self::on(&directory.join("turn"), Kind::Exclusive, until)?;
+            let lock = Self::on(&path, kind, until)?;
             drop(turn);
             // The repository may have been removed meanwhile (`notary delete`).
             if lock.exists() {
@@ -46,9 +47,8 @@ impl Lock {
         }
     }
 
-    fn on(path: &Path, kind: Kind, patience: Duration) -> Result<Self> {
+    fn on(path: &Path, kind: Kind, until: Instant) -> Result<Self> {
         let file = disk::open_lock(path)?;
-        let begun = Instant::now();
         loop {
             let tried = match kind {
                 Kind::Shared => file.try_lock_shared(),
@@ -56,10 +56,9 @@ impl Lock {
             };
             match tried {
                 Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    let reason =
-                        format!("another process has held this lock for {patience:?}; is it stopped?");
+                    let reason = "another process does not let go of this lock; is it stopped?".into();
                     return Err(Error::StoreError { path: path.display().to_string(), reason });
                 }
                 Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
@@ -88,7 +87,7 @@ mod tests {
     fn a_lock_is_not_waited_for_without_end() {
         let dir = tempfile::tempdir().unwrap();
         let held = Lock::acquire(dir.path(), Kind::Shared).unwrap();
-        let lock = |kind, patience| Lock::on(&dir.path().join("lock"), kind, patience);
+        let lock = |kind, patience| Lock::on(&dir.path().join("lock"), kind, Instant::now() + patience);
         assert!(lock(Kind::Shared, Duration::ZERO).is_ok());
         let Err(Error::StoreError { path, reason }) = lock(Kind::Exclusive, Duration::from_millis(20)) else {
             panic!("another outcome");
